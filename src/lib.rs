@@ -1,0 +1,22 @@
+//! The library behind the `zerobus` binary: a straight pipe from rows in files to
+//! acknowledged records in a Delta table.
+//!
+//! `input` frames bytes into blocks of rows, `transcode` turns a block into a batch
+//! of encoded records, `load` moves batches through a `client` whose stream is the
+//! state machine in `protocol`, and `report` tells what happened. ARCHITECTURE.md
+//! draws the map and names the invariants.
+
+#![deny(missing_docs)]
+#![forbid(unsafe_code)]
+
+#[cfg(feature = "emulator")]
+pub mod emulator;
+pub mod schema;
+
+/// The messages of `proto/zerobus_service.proto` and, with the feature `emulator`,
+/// the server half of its service.
+pub mod wire {
+    #![expect(missing_docs, reason = "generated; documented in the .proto file")]
+    #![expect(clippy::all, reason = "generated")]
+    tonic::include_proto!("databricks.zerobus");
+}
