@@ -11,7 +11,11 @@
 
 #[cfg(feature = "emulator")]
 pub mod emulator;
+pub mod error;
+pub mod input;
+pub mod protocol;
 pub mod schema;
+pub mod transcode;
 
 /// The messages of `proto/zerobus_service.proto` and, with the feature `emulator`,
 /// the server half of its service.

@@ -1,0 +1,70 @@
+//! What can go wrong with a stream, and what may be concluded from it.
+
+use std::time::Duration;
+
+/// What a fault means for the load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FaultClass {
+    /// The same request will be refused again (PROTOCOL: InvalidArgument, OutOfRange,
+    /// Unimplemented).
+    Refused,
+    /// Credentials or permissions (Unauthenticated, PermissionDenied).
+    Credentials,
+    /// The table is not there (NotFound).
+    NotFound,
+    /// The connection or the service, for now; everything that is not refused.
+    Transient,
+    /// Flow control (ResourceExhausted, HTTP 429): slow down, after this time if it is given.
+    Throttled(Option<Duration>),
+}
+
+/// A failed attempt to open a stream, or the end of an open one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Fault {
+    /// What may be concluded.
+    pub class: FaultClass,
+    /// What was seen.
+    pub message: String,
+}
+
+impl Fault {
+    /// A fault of this class.
+    pub fn new(class: FaultClass, message: impl Into<String>) -> Self {
+        Self {
+            class,
+            message: message.into(),
+        }
+    }
+
+    /// A fault that may pass.
+    pub fn transient(message: impl Into<String>) -> Self {
+        Self::new(FaultClass::Transient, message)
+    }
+
+    /// Whether trying again may help.
+    pub fn is_retryable(&self) -> bool {
+        match self.class {
+            FaultClass::Refused | FaultClass::Credentials | FaultClass::NotFound => false,
+            FaultClass::Transient | FaultClass::Throttled(_) => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_may_pass_is_tried_again() {
+        for (class, retryable) in [
+            (FaultClass::Refused, false),
+            (FaultClass::Credentials, false),
+            (FaultClass::NotFound, false),
+            (FaultClass::Transient, true),
+            (FaultClass::Throttled(None), true),
+        ] {
+            assert_eq!(Fault::new(class, "").is_retryable(), retryable, "{class:?}");
+        }
+    }
+}

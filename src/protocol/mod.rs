@@ -1,0 +1,14 @@
+//! The client's side of a stream as a state machine without I/O: no sockets, no tasks, no
+//! clock. Time is an argument; what is to be done comes out of [`Stream::poll`].
+//!
+//! Whoever drives it connects, sends and sleeps; tests drive it on simulated time.
+
+mod fault;
+mod stream;
+mod types;
+mod window;
+
+pub use fault::{Fault, FaultClass};
+pub use stream::Stream;
+pub use types::{Action, Config, Counts, Now, State};
+pub use window::Batch;

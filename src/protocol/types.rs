@@ -1,0 +1,132 @@
+//! What goes into a stream's state machine and what comes out of it.
+
+use std::time::Duration;
+
+use super::fault::Fault;
+use super::window::Batch;
+
+/// A point in time, as the time since the load began.
+pub type Now = Duration;
+
+/// How a stream is run. The names and defaults are those of the official SDK's options
+/// where it has them.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The most unacknowledged records.
+    pub max_inflight_records: usize,
+    /// The most unacknowledged bytes.
+    pub max_inflight_bytes: usize,
+    /// Reconnect and send again after a fault.
+    pub recovery: bool,
+    /// How long one attempt to connect may take, its token included.
+    pub recovery_timeout: Duration,
+    /// The wait before the first retry; it doubles with each failure in a row.
+    pub recovery_backoff: Duration,
+    /// Retries until the first acknowledgement.
+    pub recovery_retries: u32,
+    /// After the first acknowledgement: how long to go on trying without a new one.
+    pub recovery_deadline: Duration,
+    /// How long something may be outstanding without an acknowledgement.
+    pub ack_timeout: Duration,
+    /// How long finishing may take once all input is accepted.
+    pub flush_timeout: Duration,
+    /// Seed of the jitter.
+    pub seed: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            max_inflight_records: 50_000,
+            max_inflight_bytes: 64 << 20,
+            recovery: true,
+            recovery_timeout: Duration::from_secs(15),
+            recovery_backoff: Duration::from_secs(2),
+            recovery_retries: 3,
+            recovery_deadline: Duration::from_secs(600),
+            ack_timeout: Duration::from_secs(60),
+            flush_timeout: Duration::from_secs(300),
+            seed: 0,
+        }
+    }
+}
+
+/// Where a stream is in its life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// The driver is to open a connection, until this time.
+    Connecting {
+        /// When the attempt is given up.
+        deadline: Now,
+    },
+    /// Records flow.
+    Open,
+    /// The server will end the connection: nothing is sent, acknowledgements are taken.
+    Draining {
+        /// When the connection is given up.
+        deadline: Now,
+    },
+    /// Everything is acknowledged; the server is to end the stream.
+    Closing {
+        /// When that is no longer waited for.
+        deadline: Now,
+    },
+    /// Between two attempts.
+    Waiting {
+        /// When the next one begins.
+        until: Now,
+    },
+    /// Everything is acknowledged and the stream has ended.
+    Closed,
+    /// Given up, for this reason.
+    Failed(Fault),
+}
+
+/// What the driver is to do, or to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Open a connection and create the stream on it.
+    Connect,
+    /// Send this batch under this offset on the current connection.
+    Send {
+        /// Counts requests on this connection, from 0.
+        offset: i64,
+        /// What to send.
+        batch: Batch,
+    },
+    /// End the sending side of the connection.
+    HalfClose,
+    /// Drop the connection, or the attempt to make one.
+    Disconnect,
+    /// These batches, the oldest, are durable.
+    Acknowledged {
+        /// How many batches.
+        batches: usize,
+        /// How many records they hold.
+        records: u64,
+    },
+    /// A fault is being recovered from.
+    Recovering {
+        /// What happened.
+        fault: Fault,
+        /// How long until the next attempt.
+        wait: Duration,
+    },
+}
+
+/// What a stream has counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Records acknowledged. `acknowledged <= sent <= accepted`.
+    pub acknowledged: u64,
+    /// Records accepted into the window.
+    pub accepted: u64,
+    /// Records sent more than once, counted each further time.
+    pub resent: u64,
+    /// Connections opened after the first for any other reason than rotation.
+    pub reconnects: u64,
+    /// Close signals obeyed.
+    pub rotations: u64,
+    /// Time spent waiting because the service asked for it.
+    pub throttled: Duration,
+}

@@ -1,0 +1,147 @@
+//! .proto source → the descriptor of the chosen message, with its comments.
+
+use std::path::{Path, PathBuf};
+
+use prost_reflect::{DescriptorPool, MessageDescriptor};
+
+use super::SchemaError;
+use super::similar::closest;
+
+/// Where a record's message is declared.
+#[derive(Debug, Clone)]
+pub struct ProtoSource {
+    /// The .proto file.
+    pub file: PathBuf,
+    /// Directories searched for the file and its imports; empty: the file's own.
+    pub include: Vec<PathBuf>,
+    /// The message's name, with or without its package; none: the only or first
+    /// top-level message.
+    pub message: Option<String>,
+}
+
+/// Compiles the file and finds the message.
+///
+/// # Errors
+/// A file that cannot be read, a syntax or type error (with file and line), a message
+/// that is not there.
+pub fn compile(source: &ProtoSource) -> Result<MessageDescriptor, SchemaError> {
+    let file = &source.file;
+    std::fs::File::open(file)
+        .map_err(|e| SchemaError::at(file, None, format!("cannot open the .proto file: {e}")))?;
+    let mut include = source.include.clone();
+    if !include.iter().any(|dir| file.strip_prefix(dir).is_ok()) {
+        include.push(parent(file));
+    }
+    let mut compiler =
+        protox::Compiler::new(&include).map_err(|e| compile_error(file, &include, &e))?;
+    compiler.include_source_info(true).include_imports(true);
+    compiler
+        .open_file(file)
+        .map_err(|e| compile_error(file, &include, &e))?;
+    let set = compiler.file_descriptor_set();
+    // The file itself comes last, after everything it imports.
+    let name = set.file.last().map(|f| f.name().to_owned());
+    let pool = DescriptorPool::from_file_descriptor_set(set)
+        .map_err(|e| SchemaError::at(file, None, e.to_string()))?;
+    let descriptor = name.and_then(|name| pool.get_file_by_name(&name));
+    let Some(descriptor) = descriptor else {
+        return Err(SchemaError::at(file, None, "compiled to nothing"));
+    };
+    choose(
+        file,
+        descriptor.messages(),
+        &pool,
+        source.message.as_deref(),
+    )
+}
+
+fn parent(file: &Path) -> PathBuf {
+    match file.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+fn choose(
+    file: &Path,
+    mut top_level: impl Iterator<Item = MessageDescriptor>,
+    pool: &DescriptorPool,
+    wanted: Option<&str>,
+) -> Result<MessageDescriptor, SchemaError> {
+    let Some(wanted) = wanted else {
+        return top_level
+            .next()
+            .ok_or_else(|| SchemaError::at(file, None, "declares no message"));
+    };
+    let name = wanted.trim_start_matches('.');
+    let mut candidates: Vec<MessageDescriptor> = pool
+        .all_messages()
+        .filter(|m| !m.is_map_entry() && !m.package_name().starts_with("google.protobuf"))
+        .collect();
+    if let Some(exact) = candidates.iter().position(|m| m.full_name() == name) {
+        return Ok(candidates.swap_remove(exact));
+    }
+    let suffix = format!(".{name}");
+    let mut short = candidates.iter().filter(|m| {
+        m.full_name().ends_with(&suffix) // `Inner`, `Outer.Inner` without the package
+    });
+    match (short.next(), short.next()) {
+        (Some(only), None) => Ok(only.clone()),
+        (Some(a), Some(b)) => Err(SchemaError::at(
+            file,
+            None,
+            format!(
+                "message \"{wanted}\" is ambiguous: {} or {}",
+                a.full_name(),
+                b.full_name()
+            ),
+        )
+        .hint("give the full name")),
+        (None, _) => {
+            let names: Vec<&str> = candidates.iter().map(|m| m.full_name()).collect();
+            let hint = match closest(name, names.iter().copied()) {
+                Some(close) => format!("did you mean --message {close}?"),
+                None => format!("the file has: {}", names.join(", ")),
+            };
+            Err(SchemaError::at(file, None, format!("has no message \"{wanted}\"")).hint(hint))
+        }
+    }
+}
+
+/// protox puts `file:line:column: ` in front of its `Debug` text where it knows them,
+/// with the file named relative to the include directory.
+fn compile_error(file: &Path, include: &[PathBuf], error: &protox::Error) -> SchemaError {
+    let text = format!("{error:?}");
+    let mut place = (file.to_owned(), None);
+    let mut message = error.to_string();
+    if let Some(name) = error.file()
+        && let Some(rest) = text.strip_prefix(name).and_then(|t| t.strip_prefix(':'))
+    {
+        let mut parts = rest.splitn(3, ':');
+        if let (Some(Ok(line)), Some(_column), Some(_)) = (
+            parts.next().map(str::parse::<u64>),
+            parts.next().and_then(|c| c.parse::<u64>().ok()),
+            parts.next(),
+        ) {
+            let path = include
+                .iter()
+                .map(|dir| dir.join(name))
+                .find(|p| p.exists());
+            let path = path.unwrap_or_else(|| PathBuf::from(name));
+            place = (
+                path.strip_prefix(".").map_or(path.clone(), Into::into),
+                Some(line),
+            );
+        }
+    }
+    let mut hint = None;
+    if error.is_file_not_found() {
+        hint = Some("add the directory that imports start from with -I DIR".to_owned());
+    } else if text.contains("edition") {
+        message = format!("{message} (protobuf editions are not supported)");
+        hint = Some("use syntax = \"proto2\" or \"proto3\"".to_owned());
+    }
+    let mut schema = SchemaError::at(&place.0, place.1, message);
+    schema.hint = hint;
+    schema
+}

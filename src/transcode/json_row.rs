@@ -1,0 +1,427 @@
+//! A JSON object → the wire bytes of a message, by protobuf's JSON mapping.
+//!
+//! A value that is JSON but does not fit its field is noted and the row read on, so that
+//! all bad fields of a row are reported; text that is no JSON ends the row.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use super::scanner::{Scanner, Syntax};
+use super::value::{self, Misread, Rules, Token};
+use super::wire::{LENGTH, close_length, open_length, put_bytes, put_tag};
+use super::{Options, Reason, ReasonKind};
+use crate::schema::RecordPlan;
+use crate::schema::closest;
+use crate::schema::plan::{FieldPlan, MessagePlan, Scalar, Shape, ValueType};
+
+/// Buffers kept from row to row.
+#[derive(Default)]
+pub(super) struct Scratch {
+    /// A bit for each field and each oneof of the messages being read, innermost last.
+    seen: Vec<u64>,
+}
+
+/// Where in the record a value stands, for messages.
+enum Step<'e> {
+    Field(&'e str),
+    Index(usize),
+    Key(String),
+}
+
+/// Encodes one row.
+pub(super) struct Encoder<'e> {
+    plan: &'e RecordPlan,
+    options: &'e Options,
+    scratch: &'e mut Scratch,
+    out: &'e mut Vec<u8>,
+    path: Vec<Step<'e>>,
+    reasons: Vec<Reason>,
+    digits_cut: u64,
+}
+
+impl<'e> Encoder<'e> {
+    pub(super) fn new(
+        plan: &'e RecordPlan,
+        options: &'e Options,
+        scratch: &'e mut Scratch,
+        out: &'e mut Vec<u8>,
+    ) -> Self {
+        scratch.seen.clear();
+        Self {
+            plan,
+            options,
+            scratch,
+            out,
+            path: Vec::new(),
+            reasons: Vec::new(),
+            digits_cut: 0,
+        }
+    }
+
+    /// All that is wrong with the row, or how many timestamps lost digits.
+    pub(super) fn finish(self) -> Result<u64, Vec<Reason>> {
+        if self.reasons.is_empty() {
+            Ok(self.digits_cut)
+        } else {
+            Err(self.reasons)
+        }
+    }
+
+    /// Encodes a row that is one JSON object.
+    pub(super) fn row(&mut self, text: &str) {
+        let mut json = Scanner::new(text);
+        let result = match json.peek() {
+            Some(b'{') => self.message(0, &mut json).and_then(|()| json.end()),
+            _ => json.fail("expected a JSON object"),
+        };
+        if let Err(syntax) = result {
+            self.syntax(&syntax);
+        }
+    }
+
+    pub(super) fn syntax(&mut self, syntax: &Syntax) {
+        // Beyond this point nothing of the row can be trusted.
+        self.reasons.push(syntax_reason(syntax));
+    }
+
+    /// The plan of the record itself.
+    pub(super) fn root(&self) -> &'e MessagePlan {
+        self.plan.root()
+    }
+
+    pub(super) fn reject(&mut self, reason: Reason) {
+        self.reasons.push(reason);
+    }
+
+    pub(super) fn bad(&mut self, misread: Misread) {
+        let path = self.path_text();
+        self.reasons.push(misread.in_field(path));
+    }
+
+    fn path_text(&self) -> String {
+        let mut text = String::new();
+        for step in &self.path {
+            match step {
+                Step::Field(name) => {
+                    if !text.is_empty() {
+                        text.push('.');
+                    }
+                    text.push_str(name);
+                }
+                Step::Index(index) => text.push_str(&format!("[{index}]")),
+                Step::Key(key) => text.push_str(&format!("[{key:?}]")),
+            }
+        }
+        text
+    }
+
+    /// Makes room for the seen-bits of a message and returns where they begin.
+    pub(super) fn enter(&mut self, message: &MessagePlan) -> usize {
+        let base = self.scratch.seen.len();
+        let bits = message.fields.len() + message.oneofs.len();
+        self.scratch.seen.resize(base + bits.div_ceil(64), 0);
+        base
+    }
+
+    /// Checks what must be there and gives the seen-bits back.
+    pub(super) fn leave(&mut self, message: &'e MessagePlan, base: usize) {
+        for &index in &message.required {
+            if !self.bit(base, index) {
+                self.path.push(Step::Field(&message.fields[index].name));
+                self.bad(Misread::new(
+                    ReasonKind::Missing,
+                    "is required, but missing",
+                ));
+                self.path.pop();
+            }
+        }
+        self.scratch.seen.truncate(base);
+    }
+
+    fn bit(&self, base: usize, index: usize) -> bool {
+        self.scratch.seen[base + index / 64] >> (index % 64) & 1 == 1
+    }
+
+    /// Sets a bit and says whether it was set before.
+    fn set_bit(&mut self, base: usize, index: usize) -> bool {
+        let before = self.bit(base, index);
+        self.scratch.seen[base + index / 64] |= 1 << (index % 64);
+        before
+    }
+
+    /// Notes that a field is given; false if it may not be.
+    pub(super) fn note_field(
+        &mut self,
+        message: &'e MessagePlan,
+        base: usize,
+        index: usize,
+        null: bool,
+    ) -> bool {
+        let field = &message.fields[index];
+        if self.set_bit(base, index) {
+            self.bad(Misread::new(ReasonKind::Duplicate, "is given twice"));
+            return false;
+        }
+        if null {
+            if field.required {
+                self.bad(Misread::new(ReasonKind::Missing, "is required, but null"));
+            }
+            return false;
+        }
+        if let Some(oneof) = field.oneof
+            && self.set_bit(base, message.fields.len() + oneof)
+        {
+            let what = format!("is a second member of oneof \"{}\"", message.oneofs[oneof]);
+            self.bad(Misread::new(ReasonKind::Duplicate, what));
+            return false;
+        }
+        true
+    }
+
+    /// Encodes the object that comes next.
+    fn message(&mut self, index: usize, json: &mut Scanner<'_>) -> Result<(), Syntax> {
+        let plan = self.plan;
+        let message = &plan.messages[index];
+        let base = self.enter(message);
+        json.take(b'{');
+        let mut first = true;
+        // Rows mostly give their fields in the order in which they are declared.
+        let mut guess = 0;
+        while let Some(name) = json.key(first)? {
+            first = false;
+            let found = match message.fields.get(guess) {
+                Some(field) if field.name == *name => Some(guess),
+                _ => message.by_name.get(&*name).copied(),
+            };
+            let Some(found) = found else {
+                json.value()?;
+                self.unknown(message, &name);
+                continue;
+            };
+            guess = found + 1;
+            let field = &message.fields[found];
+            self.path.push(Step::Field(&field.name));
+            let null = json.peek() == Some(b'n');
+            if null {
+                json.word("null")?;
+            }
+            if self.note_field(message, base, found, null) {
+                self.field(field, json)?;
+            } else if !null {
+                json.value()?;
+            }
+            self.path.pop();
+        }
+        self.leave(message, base);
+        Ok(())
+    }
+
+    fn unknown(&mut self, message: &MessagePlan, name: &str) {
+        if self.options.ignore_unknown {
+            return;
+        }
+        let mut path = self.path_text();
+        if !path.is_empty() {
+            path.push('.');
+        }
+        path.push_str(name);
+        self.reasons
+            .push(unknown_field(message, name).in_field(path));
+    }
+
+    /// Encodes the value that comes next, which is not null, into a field.
+    pub(super) fn field(
+        &mut self,
+        field: &'e FieldPlan,
+        json: &mut Scanner<'_>,
+    ) -> Result<(), Syntax> {
+        match field.shape {
+            Shape::Single => {
+                self.tag(field.number, field.ty);
+                self.value(field.ty, json)
+            }
+            Shape::Repeated | Shape::Packed => self.list(field, json),
+            Shape::Map(key) => self.map(field, key, json),
+        }
+    }
+
+    fn list(&mut self, field: &'e FieldPlan, json: &mut Scanner<'_>) -> Result<(), Syntax> {
+        if !json.take(b'[') {
+            return self.wrong_kind("a JSON array", json);
+        }
+        let packed = field.shape == Shape::Packed;
+        let start = self.out.len();
+        let mut content = start;
+        if packed {
+            put_tag(self.out, field.number, LENGTH);
+            content = open_length(self.out);
+        }
+        let mut index = 0;
+        while json.element(index == 0)? {
+            self.path.push(Step::Index(index));
+            if !packed {
+                self.tag(field.number, field.ty);
+            }
+            self.value(field.ty, json)?;
+            self.path.pop();
+            index += 1;
+        }
+        match (packed, index) {
+            (true, 0) => self.out.truncate(start),
+            (true, _) => close_length(self.out, content),
+            (false, _) => {}
+        }
+        Ok(())
+    }
+
+    fn map(
+        &mut self,
+        field: &'e FieldPlan,
+        key: Scalar,
+        json: &mut Scanner<'_>,
+    ) -> Result<(), Syntax> {
+        if !json.take(b'{') {
+            return self.wrong_kind("a JSON object, as a map must be", json);
+        }
+        // Keys as encoded, so that `1` and `1.0` are the same.
+        let mut keys: HashSet<Vec<u8>> = HashSet::new();
+        let mut first = true;
+        while let Some(name) = json.key(first)? {
+            first = false;
+            self.path.push(Step::Key(name.to_string()));
+            put_tag(self.out, field.number, LENGTH);
+            let entry = open_length(self.out);
+            put_tag(self.out, 1, value::wire_type(key));
+            let key_start = self.out.len();
+            if let Err(misread) = value::put_scalar(self.out, key, Token::Untyped(&name)) {
+                self.bad(misread);
+            } else if !keys.insert(self.out[key_start..].to_vec()) {
+                self.bad(Misread::new(ReasonKind::Duplicate, "is given twice"));
+            }
+            self.tag(2, field.ty);
+            self.value(field.ty, json)?;
+            close_length(self.out, entry);
+            self.path.pop();
+        }
+        Ok(())
+    }
+
+    fn tag(&mut self, number: u32, ty: ValueType) {
+        let wire_type = ty.scalar().map_or(LENGTH, value::wire_type);
+        put_tag(self.out, number, wire_type);
+    }
+
+    /// Encodes the value that comes next, its tag already written.
+    fn value(&mut self, ty: ValueType, json: &mut Scanner<'_>) -> Result<(), Syntax> {
+        match ty {
+            ValueType::Message(index) => {
+                if json.peek() != Some(b'{') {
+                    return self.wrong_kind("a JSON object", json);
+                }
+                let content = open_length(self.out);
+                self.message(index, json)?;
+                close_length(self.out, content);
+                Ok(())
+            }
+            ValueType::Variant => {
+                let text = json.value()?;
+                put_bytes(self.out, text.as_bytes());
+                Ok(())
+            }
+            _ => {
+                let text: Cow<'_, str>;
+                let token = match json.peek() {
+                    Some(b'"') => {
+                        text = json.string()?;
+                        Token::Text(&text)
+                    }
+                    Some(b'-' | b'0'..=b'9') => Token::Number(json.number()?),
+                    Some(b't') => {
+                        json.word("true")?;
+                        Token::Bool(true)
+                    }
+                    Some(b'f') => {
+                        json.word("false")?;
+                        Token::Bool(false)
+                    }
+                    _ => return self.wrong_kind("a single value", json),
+                };
+                self.put(ty, token);
+                Ok(())
+            }
+        }
+    }
+
+    /// Writes a scalar, or notes why not.
+    pub(super) fn put(&mut self, ty: ValueType, token: Token<'_>) {
+        let rules = Rules {
+            enums: &self.plan.enums,
+            time: &self.options.time,
+        };
+        match value::put(self.out, ty, token, &rules) {
+            Ok(noticed) => self.digits_cut += u64::from(noticed.digits_cut),
+            Err(misread) => self.bad(misread),
+        }
+    }
+
+    /// Writes the tag and the value of a single field from text without a type.
+    pub(super) fn put_untyped(&mut self, field: &'e FieldPlan, text: &str) {
+        self.tag(field.number, field.ty);
+        self.put(field.ty, Token::Untyped(text));
+    }
+
+    /// Runs `f` with a field on the path of messages.
+    pub(super) fn in_field(&mut self, field: &'e FieldPlan, f: impl FnOnce(&mut Self)) {
+        self.path.push(Step::Field(&field.name));
+        f(self);
+        self.path.pop();
+    }
+
+    fn wrong_kind(&mut self, expected: &str, json: &mut Scanner<'_>) -> Result<(), Syntax> {
+        let text = json.value()?;
+        let found = match text.as_bytes().first() {
+            Some(b'{') => "a JSON object",
+            Some(b'[') => "a JSON array",
+            Some(b'"') => "a string",
+            Some(b'n') => "null",
+            Some(b't' | b'f') => "a bool",
+            _ => "a number",
+        };
+        self.bad(Misread::new(
+            ReasonKind::Type,
+            format!("is {found}, expected {expected}"),
+        ));
+        Ok(())
+    }
+}
+
+/// A field that a message does not have, with the one that may have been meant.
+pub(super) fn unknown_field(message: &MessagePlan, name: &str) -> Misread {
+    let names = message.fields.iter().map(|f| f.name.as_str());
+    let mut text = format!("is no field of {}", message.name);
+    if let Some(close) = closest(name, names) {
+        text.push_str(&format!(" (did you mean \"{close}\"?)"));
+    }
+    Misread::new(ReasonKind::UnknownField, text)
+}
+
+/// Takes a row as it is, if it is one JSON object.
+pub(super) fn check_object(text: &str, out: &mut Vec<u8>) -> Result<(), Vec<Reason>> {
+    let mut json = Scanner::new(text);
+    let result = match json.peek() {
+        Some(b'{') => json.value().and_then(|_| json.end()),
+        _ => json.fail("expected a JSON object"),
+    };
+    result.map_err(|syntax| vec![syntax_reason(&syntax)])?;
+    out.extend_from_slice(text.as_bytes());
+    Ok(())
+}
+
+fn syntax_reason(syntax: &Syntax) -> Reason {
+    let message = format!(
+        "not valid JSON at column {}: {}",
+        syntax.at + 1,
+        syntax.what
+    );
+    Reason::of_row(ReasonKind::Syntax, message)
+}

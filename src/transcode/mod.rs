@@ -1,0 +1,289 @@
+//! One row + plan → the bytes of one record. Pure: no I/O, no clock.
+//!
+//! Rows never become a tree: the scanner's pieces are written as wire bytes straight into
+//! the batch. A row either becomes a whole record or leaves the batch as it was, with a
+//! reason for each bad field.
+
+use std::sync::Arc;
+
+mod batch;
+mod csv_row;
+mod json_row;
+mod number;
+mod scanner;
+mod time;
+mod value;
+mod wire;
+
+pub use batch::{BATCH_BYTES_MAX, BatchBuilder, EncodedBatch, ROW_BYTES_MAX};
+pub use time::{Ambiguous, TimeRules};
+
+use crate::input::{Block, Format, LongRow, Row, RowFault, Source};
+use crate::schema::RecordPlan;
+
+/// What a record is on the wire.
+#[derive(Debug, Clone)]
+pub enum Target {
+    /// Protobuf bytes by a plan.
+    Proto(Arc<RecordPlan>),
+    /// The text of a JSON object, for the service to convert.
+    Json,
+}
+
+/// What is taken and how, beyond the plan.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// How times are read.
+    pub time: TimeRules,
+    /// Skip fields of a row that the record does not have.
+    pub ignore_unknown: bool,
+}
+
+/// Why a row is bad. The names stand in reasons files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReasonKind {
+    /// The row is not of its format.
+    Syntax,
+    /// Not UTF-8.
+    Encoding,
+    /// A value of another type than its field.
+    Type,
+    /// A value out of its type's range.
+    Range,
+    /// A field that the record does not have.
+    UnknownField,
+    /// A required field is missing or null.
+    Missing,
+    /// A field or map key that is given twice, or two members of a oneof.
+    Duplicate,
+    /// More or fewer cells than columns.
+    Columns,
+    /// A line over `--max-line`.
+    LineTooLong,
+    /// A record over [`ROW_BYTES_MAX`].
+    RowTooLarge,
+}
+
+impl ReasonKind {
+    /// The name used in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Syntax => "syntax",
+            Self::Encoding => "encoding",
+            Self::Type => "type",
+            Self::Range => "range",
+            Self::UnknownField => "unknown_field",
+            Self::Missing => "missing",
+            Self::Duplicate => "duplicate",
+            Self::Columns => "columns",
+            Self::LineTooLong => "line_too_long",
+            Self::RowTooLarge => "row_too_large",
+        }
+    }
+}
+
+/// One thing that is wrong with a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    /// The field's path, such as `device.tags[2]`; none where it is the row as a whole.
+    pub field: Option<String>,
+    /// Of what kind.
+    pub kind: ReasonKind,
+    /// What, with the value.
+    pub message: String,
+}
+
+impl Reason {
+    fn of_row(kind: ReasonKind, message: impl Into<String>) -> Self {
+        Self {
+            field: None,
+            kind,
+            message: message.into(),
+        }
+    }
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.field {
+            Some(field) => write!(f, "field \"{field}\": {}", self.message),
+            None => f.write_str(&self.message),
+        }
+    }
+}
+
+/// A row that did not become a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowError {
+    /// The line it begins on.
+    pub line: u64,
+    /// What is wrong, in the order of the row; never empty.
+    pub reasons: Vec<Reason>,
+}
+
+impl From<LongRow> for RowError {
+    fn from(row: LongRow) -> Self {
+        let message = format!(
+            "the row has {} bytes, more than --max-line allows",
+            row.bytes
+        );
+        Self {
+            line: row.line,
+            reasons: vec![Reason::of_row(ReasonKind::LineTooLong, message)],
+        }
+    }
+}
+
+/// Turns rows into records. Keeps buffers, nothing else, from one row to the next.
+pub struct Transcoder {
+    target: Target,
+    options: Options,
+    scratch: json_row::Scratch,
+    /// The columns of the source last seen.
+    columns: Option<(usize, csv_row::Columns)>,
+    /// Timestamps whose digits past microseconds were cut.
+    digits_cut: u64,
+}
+
+impl Transcoder {
+    /// A transcoder for records of this kind.
+    pub fn new(target: Target, options: Options) -> Self {
+        Self {
+            target,
+            options,
+            scratch: json_row::Scratch::default(),
+            columns: None,
+            digits_cut: 0,
+        }
+    }
+
+    /// How many timestamps had digits past microseconds, which were cut.
+    pub fn digits_cut(&self) -> u64 {
+        self.digits_cut
+    }
+
+    /// Checks that the columns of a CSV are fields of the record, before its first row.
+    ///
+    /// # Errors
+    /// A column that is no field, named with a field that is near.
+    pub fn check_header(&self, source: &Source) -> Result<(), Reason> {
+        match (&self.target, &source.header) {
+            (Target::Proto(plan), Some((names, _))) => {
+                csv_row::Columns::new(plan.root(), names, self.options.ignore_unknown).map(drop)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Encodes the rows of a block from index `first` on, up to the first bad one, whose
+    /// index is returned with its error. Call again after it for the rest.
+    ///
+    /// # Errors
+    /// The first bad row; the batch holds all rows before it and nothing of it.
+    pub fn block(
+        &mut self,
+        block: &Block,
+        first: usize,
+        out: &mut BatchBuilder,
+    ) -> Result<(), (usize, RowError)> {
+        for (index, row) in block.rows.iter().enumerate().skip(first) {
+            if let Err(reasons) = self.row(&block.source, row, block.row(row), out) {
+                let line = row.line;
+                return Err((index, RowError { line, reasons }));
+            }
+        }
+        Ok(())
+    }
+
+    fn row(
+        &mut self,
+        source: &Source,
+        row: &Row,
+        bytes: &[u8],
+        out: &mut BatchBuilder,
+    ) -> Result<(), Vec<Reason>> {
+        if row.fault == Some(RowFault::TextAfterQuote) {
+            let message =
+                "text after the closing quote of a cell (double the quotes inside a cell)";
+            return Err(vec![Reason::of_row(ReasonKind::Syntax, message)]);
+        }
+        let text = std::str::from_utf8(bytes).map_err(|e| {
+            let message = format!("invalid UTF-8 after byte {} of the row", e.valid_up_to());
+            vec![Reason::of_row(ReasonKind::Encoding, message)]
+        })?;
+        let record = out.begin_record();
+        let result = self.encode(source, text, out.buffer());
+        let result = result.and_then(|()| match out.record_bytes(record) {
+            bytes if bytes > ROW_BYTES_MAX => {
+                let message =
+                    format!("encodes to {bytes} bytes, the service takes {ROW_BYTES_MAX}");
+                Err(vec![Reason::of_row(ReasonKind::RowTooLarge, message)])
+            }
+            _ => Ok(()),
+        });
+        match result {
+            Ok(()) => {
+                out.end_record(record);
+                Ok(())
+            }
+            Err(reasons) => {
+                out.drop_record(record);
+                Err(reasons)
+            }
+        }
+    }
+
+    fn encode(
+        &mut self,
+        source: &Source,
+        text: &str,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Vec<Reason>> {
+        let target = self.target.clone();
+        match (&target, source.format) {
+            (Target::Proto(plan), Format::Ndjson) => {
+                let mut encoder = self.encoder(plan, out);
+                encoder.row(text);
+                let cut = encoder.finish()?;
+                self.digits_cut += cut;
+            }
+            (Target::Proto(plan), Format::Csv(dialect)) => {
+                let columns = self.columns_of(plan, source)?;
+                let mut encoder = self.encoder(plan, out);
+                csv_row::encode(&columns, text, dialect, &mut encoder);
+                let cut = encoder.finish()?;
+                self.columns = Some((source.index, columns));
+                self.digits_cut += cut;
+            }
+            (Target::Json, Format::Ndjson) => json_row::check_object(text, out)?,
+            (Target::Json, Format::Csv(dialect)) => {
+                csv_row::to_object(header(source), text, dialect, out)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn encoder<'e>(
+        &'e mut self,
+        plan: &'e RecordPlan,
+        out: &'e mut Vec<u8>,
+    ) -> json_row::Encoder<'e> {
+        json_row::Encoder::new(plan, &self.options, &mut self.scratch, out)
+    }
+
+    fn columns_of(
+        &mut self,
+        plan: &RecordPlan,
+        source: &Source,
+    ) -> Result<csv_row::Columns, Vec<Reason>> {
+        match self.columns.take() {
+            Some((index, columns)) if index == source.index => Ok(columns),
+            _ => csv_row::Columns::new(plan.root(), header(source), self.options.ignore_unknown)
+                .map_err(|reason| vec![reason]),
+        }
+    }
+}
+
+fn header(source: &Source) -> &[String] {
+    source.header.as_ref().map_or(&[], |(names, _)| names)
+}

@@ -1,0 +1,372 @@
+//! A JSON scanner over one row: it hands out the pieces of the text as they are (numbers
+//! keep every digit) and says where and why a text is no JSON.
+
+use std::borrow::Cow;
+
+/// The deepest nesting of arrays and objects in a value that is taken as a whole.
+pub(super) const JSON_DEPTH_MAX: usize = 100;
+
+/// Why a text is no JSON, and after how many bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Syntax {
+    pub at: usize,
+    pub what: &'static str,
+}
+
+pub(super) struct Scanner<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Scanner<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
+        Self { text, at: 0 }
+    }
+
+    pub(super) fn fail<T>(&self, what: &'static str) -> Result<T, Syntax> {
+        Err(Syntax { at: self.at, what })
+    }
+
+    /// The next byte that is no white space, without taking it.
+    pub(super) fn peek(&mut self) -> Option<u8> {
+        let bytes = self.text.as_bytes();
+        while let Some(&byte) = bytes.get(self.at) {
+            match byte {
+                b' ' | b'\t' | b'\n' | b'\r' => self.at += 1,
+                other => return Some(other),
+            }
+        }
+        None
+    }
+
+    /// Takes this byte if it comes next.
+    pub(super) fn take(&mut self, byte: u8) -> bool {
+        let found = self.peek() == Some(byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    pub(super) fn end(&mut self) -> Result<(), Syntax> {
+        match self.peek() {
+            None => Ok(()),
+            Some(_) => self.fail("text after the end of the value"),
+        }
+    }
+
+    /// After `{` or a member: the next member's name, its colon taken; none at the end.
+    pub(super) fn key(&mut self, first: bool) -> Result<Option<Cow<'a, str>>, Syntax> {
+        if self.take(b'}') {
+            return Ok(None);
+        }
+        if !first && !self.take(b',') {
+            return self.fail("expected `,` or `}`");
+        }
+        if self.peek() != Some(b'"') {
+            return self.fail("expected a name in double quotes");
+        }
+        let name = self.string()?;
+        if !self.take(b':') {
+            return self.fail("expected `:`");
+        }
+        Ok(Some(name))
+    }
+
+    /// After `[` or an element: whether another element follows.
+    pub(super) fn element(&mut self, first: bool) -> Result<bool, Syntax> {
+        if self.take(b']') {
+            return Ok(false);
+        }
+        if !first && !self.take(b',') {
+            return self.fail("expected `,` or `]`");
+        }
+        Ok(true)
+    }
+
+    /// Takes a word such as `true`.
+    pub(super) fn word(&mut self, word: &'static str) -> Result<(), Syntax> {
+        if self.text.as_bytes()[self.at..].starts_with(word.as_bytes()) {
+            self.at += word.len();
+            return Ok(());
+        }
+        self.fail("expected a value")
+    }
+
+    /// Takes a number; the text is returned as it stands.
+    pub(super) fn number(&mut self) -> Result<&'a str, Syntax> {
+        let rest = &self.text[self.at..];
+        let Some(len) = number_len(rest.as_bytes()) else {
+            return self.fail("not a JSON number");
+        };
+        self.at += len;
+        Ok(&rest[..len])
+    }
+
+    /// Takes a string, with its escapes resolved.
+    pub(super) fn string(&mut self) -> Result<Cow<'a, str>, Syntax> {
+        let start = self.at + 1;
+        let end = self.plain_run(start)?;
+        if self.text.as_bytes()[end] == b'"' {
+            self.at = end + 1;
+            return Ok(Cow::Borrowed(&self.text[start..end]));
+        }
+        let mut text = self.text[start..end].to_owned();
+        self.at = end;
+        loop {
+            self.escape(&mut text)?;
+            let end = self.plain_run(self.at)?;
+            text.push_str(&self.text[self.at..end]);
+            self.at = end;
+            if self.text.as_bytes()[end] == b'"' {
+                self.at += 1;
+                return Ok(Cow::Owned(text));
+            }
+        }
+    }
+
+    /// The end of the run of plain characters that begins here: a quote or a backslash.
+    fn plain_run(&mut self, start: usize) -> Result<usize, Syntax> {
+        let bytes = &self.text.as_bytes()[start..];
+        match bytes
+            .iter()
+            .position(|&b| matches!(b, b'"' | b'\\') || b < 0x20)
+        {
+            Some(n) if bytes[n] >= 0x20 => Ok(start + n),
+            Some(n) => {
+                self.at = start + n;
+                self.fail("a control character in a string")
+            }
+            None => {
+                self.at = self.text.len();
+                self.fail("a string that does not end")
+            }
+        }
+    }
+
+    fn escape(&mut self, text: &mut String) -> Result<(), Syntax> {
+        let letter = self.text.as_bytes().get(self.at + 1);
+        let plain = match letter {
+            Some(b'"') => '"',
+            Some(b'\\') => '\\',
+            Some(b'/') => '/',
+            Some(b'b') => '\u{8}',
+            Some(b'f') => '\u{c}',
+            Some(b'n') => '\n',
+            Some(b'r') => '\r',
+            Some(b't') => '\t',
+            Some(b'u') => {
+                let first = self.hex(self.at + 2)?;
+                let (code, len) = match first {
+                    0xD800..=0xDBFF => {
+                        let bytes = self.text.as_bytes();
+                        let second = match bytes.get(self.at + 6..self.at + 8) {
+                            Some(b"\\u") => self.hex(self.at + 8)?,
+                            _ => 0,
+                        };
+                        if !(0xDC00..=0xDFFF).contains(&second) {
+                            return self.fail("half of a surrogate pair");
+                        }
+                        (0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00), 12)
+                    }
+                    other => (other, 6),
+                };
+                let Some(c) = char::from_u32(code) else {
+                    return self.fail("half of a surrogate pair");
+                };
+                text.push(c);
+                self.at += len;
+                return Ok(());
+            }
+            _ => return self.fail("an unknown escape in a string"),
+        };
+        text.push(plain);
+        self.at += 2;
+        Ok(())
+    }
+
+    fn hex(&self, at: usize) -> Result<u32, Syntax> {
+        let mut value = 0;
+        for i in at..at + 4 {
+            let digit = self.text.as_bytes().get(i);
+            let Some(digit) = digit.and_then(|&b| char::from(b).to_digit(16)) else {
+                return self.fail("expected four hexadecimal digits after \\u");
+            };
+            value = value * 16 + digit;
+        }
+        Ok(value)
+    }
+
+    /// Takes any value and returns its text. Iterative, so that depth costs no stack.
+    pub(super) fn value(&mut self) -> Result<&'a str, Syntax> {
+        self.peek();
+        let start = self.at;
+        let mut open: Vec<u8> = Vec::new();
+        loop {
+            match self.peek() {
+                Some(bracket @ (b'{' | b'[')) => {
+                    self.at += 1;
+                    if open.len() >= JSON_DEPTH_MAX {
+                        return self.fail("nested deeper than 100 levels");
+                    }
+                    open.push(bracket);
+                    let more = match bracket {
+                        b'{' => self.key(true)?.is_some(),
+                        _ => self.element(true)?,
+                    };
+                    if more {
+                        continue;
+                    }
+                    open.pop();
+                }
+                Some(b'"') => {
+                    self.string()?;
+                }
+                Some(b'-' | b'0'..=b'9') => {
+                    self.number()?;
+                }
+                Some(b't') => self.word("true")?,
+                Some(b'f') => self.word("false")?,
+                Some(b'n') => self.word("null")?,
+                Some(_) => return self.fail("expected a value"),
+                None => return self.fail("the text ends in the middle of a value"),
+            }
+            // A value is complete: go on in what is open around it.
+            loop {
+                let more = match open.last() {
+                    None => return Ok(&self.text[start..self.at]),
+                    Some(b'{') => self.key(false)?.is_some(),
+                    Some(_) => self.element(false)?,
+                };
+                if more {
+                    break;
+                }
+                open.pop();
+            }
+        }
+    }
+}
+
+/// The length of the JSON number that `text` begins with.
+fn number_len(text: &[u8]) -> Option<usize> {
+    let digits = |from: usize| {
+        text[from..]
+            .iter()
+            .take_while(|b| b.is_ascii_digit())
+            .count()
+    };
+    let mut at = usize::from(text.first() == Some(&b'-'));
+    at += match digits(at) {
+        0 => return None,
+        _ if text[at] == b'0' => 1,
+        n => n,
+    };
+    if text.get(at) == Some(&b'.') {
+        match digits(at + 1) {
+            0 => return None,
+            n => at += 1 + n,
+        }
+    }
+    if matches!(text.get(at), Some(b'e' | b'E')) {
+        let sign = usize::from(matches!(text.get(at + 1), Some(b'+' | b'-')));
+        match digits(at + 1 + sign) {
+            0 => return None,
+            n => at += 1 + sign + n,
+        }
+    }
+    // `01` and `1a` are no numbers, rather than a number and something else.
+    match text.get(at) {
+        Some(b) if b.is_ascii_alphanumeric() || *b == b'.' => None,
+        _ => Some(at),
+    }
+}
+
+/// Whether the whole text is one JSON number.
+pub(super) fn is_number(text: &str) -> bool {
+    number_len(text.as_bytes()) == Some(text.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn whole(text: &str) -> Result<&str, Syntax> {
+        let mut scanner = Scanner::new(text);
+        let value = scanner.value()?;
+        scanner.end()?;
+        Ok(value)
+    }
+
+    #[test]
+    fn takes_what_serde_json_takes_and_refuses_what_it_refuses() {
+        let cases = [
+            "{}",
+            "[]",
+            " [1, 2 ] ",
+            r#"{"a":{"b":[1,{"c":null}]}}"#,
+            "true",
+            "false",
+            "null",
+            "-0",
+            "0.5e-3",
+            "1E+2",
+            r#""\u00e9\ud83d\ude00\n""#,
+            "",
+            "{",
+            "[1",
+            "[1,]",
+            "{,}",
+            r#"{"a"}"#,
+            r#"{"a":1,}"#,
+            "01",
+            "1.",
+            ".5",
+            "+1",
+            "-",
+            "1e",
+            "tru",
+            "nul",
+            "1 2",
+            r#""\x""#,
+            r#""\ud83d""#,
+            r#""\udc00""#,
+            r#""\ud83d\u0041""#,
+            "\"\u{1}\"",
+            r#"""#,
+            r#"{"a":1 "b":2}"#,
+            "[1 2]",
+            "{1:2}",
+            "1a",
+            "NaN",
+            "]",
+            "}",
+            r#""\u12"#,
+            r#""\"#,
+        ];
+        for text in cases {
+            let oracle = serde_json::from_str::<serde_json::Value>(text);
+            assert_eq!(whole(text).is_ok(), oracle.is_ok(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn strings_come_out_as_serde_json_reads_them() {
+        for text in [
+            r#""plain""#,
+            r#""a\"b\\c\/d\b\f\n\r\t""#,
+            r#""\u0041\ud83d\ude00é""#,
+        ] {
+            let oracle: String = serde_json::from_str(text).unwrap();
+            assert_eq!(Scanner::new(text).string().unwrap(), oracle);
+        }
+    }
+
+    #[test]
+    fn depth_is_bounded_without_recursion() {
+        let deep = "[".repeat(100_000);
+        assert_eq!(
+            whole(&deep).unwrap_err().what,
+            "nested deeper than 100 levels"
+        );
+        let fits = format!("{}{}", "[".repeat(100), "]".repeat(100));
+        assert!(whole(&fits).is_ok());
+    }
+}
