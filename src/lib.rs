@@ -9,10 +9,12 @@
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 
+pub mod client;
 #[cfg(feature = "emulator")]
 pub mod emulator;
 pub mod error;
 pub mod input;
+pub mod load;
 pub mod protocol;
 pub mod schema;
 pub mod transcode;

@@ -48,8 +48,11 @@ pub struct Framer {
     carry: Vec<u8>,
     seen: usize,
     source_bytes: u64,
-    /// Bytes of the current row that were dropped because it is over the limit.
-    dropped: u64,
+    /// Where `carry` begins in the source.
+    position: u64,
+    /// The row that is over the limit, while it streams by: where it begins, and how many
+    /// of its bytes were dropped.
+    dropping: Option<(u64, u64)>,
     ended: bool,
 }
 
@@ -79,7 +82,8 @@ impl Framer {
             carry: Vec::new(),
             seen: 0,
             source_bytes: 0,
-            dropped: 0,
+            position: 0,
+            dropping: None,
             ended: false,
         };
         framer.skip_bom()?;
@@ -100,6 +104,7 @@ impl Framer {
     /// # Errors
     /// A read that fails, or a quoted CSV cell that never ends.
     pub fn next_block(&mut self) -> Result<Option<Block>, InputError> {
+        let position = self.position;
         let mut rows = Vec::new();
         let mut consumed = 0;
         let mut long_row = None;
@@ -121,7 +126,10 @@ impl Framer {
             let partial = self.carry.len() - consumed;
             if partial > self.limits.line_bytes_max {
                 self.check_open_quote(self.limits.line_bytes_max)?;
-                self.dropped += partial as u64;
+                let (_, dropped) = self
+                    .dropping
+                    .get_or_insert((self.position + consumed as u64, 0));
+                *dropped += partial as u64;
                 self.carry.truncate(consumed);
                 self.seen = consumed;
             }
@@ -129,7 +137,7 @@ impl Framer {
                 break;
             }
             if self.fill()? == 0 {
-                if self.carry.len() > consumed || self.dropped > 0 {
+                if self.carry.len() > consumed || self.dropping.is_some() {
                     // The last row has no line's end.
                     self.check_open_quote(usize::MAX)?;
                     let end = self.carry.len();
@@ -145,9 +153,12 @@ impl Framer {
         let rest = self.carry.split_off(consumed);
         let data = std::mem::replace(&mut self.carry, rest);
         self.seen -= consumed;
+        let first_byte = position;
+        self.position += consumed as u64;
         Ok(Some(Block {
             source: Arc::clone(&self.source),
             data,
+            first_byte,
             rows,
             long_row,
             source_bytes: self.source_bytes,
@@ -159,11 +170,18 @@ impl Framer {
         let mut bytes = &self.carry[start..end];
         bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
         bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
-        let dropped = std::mem::take(&mut self.dropped);
+        let (begins, dropped) = match self.dropping.take() {
+            Some((begins, dropped)) => (begins, dropped),
+            None => (self.position + start as u64, 0),
+        };
         if dropped > 0 || bytes.len() > self.limits.line_bytes_max {
+            let bytes = dropped + bytes.len() as u64;
+            // The dropped bytes stood before what is in `carry` now.
+            self.position += dropped;
             return Some(LongRow {
                 line: finished.line,
-                bytes: dropped + bytes.len() as u64,
+                byte: begins,
+                bytes,
             });
         }
         if !bytes.iter().all(|b| matches!(b, b' ' | b'\t')) {
@@ -208,6 +226,7 @@ impl Framer {
         }
         if self.carry.starts_with(BOM) {
             self.carry.drain(..BOM.len());
+            self.position += BOM.len() as u64;
         }
         Ok(())
     }

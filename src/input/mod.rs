@@ -65,6 +65,8 @@ pub struct Block {
     pub source: Arc<Source>,
     /// The bytes they lie in.
     pub data: Vec<u8>,
+    /// Where these bytes begin in the source, after decompression.
+    pub first_byte: u64,
     /// The rows, in order.
     pub rows: Vec<Row>,
     /// A row over the limit that follows the rows of this block; its bytes are gone.
@@ -98,6 +100,8 @@ pub enum RowFault {
 pub struct LongRow {
     /// The line it begins on, from 1.
     pub line: u64,
+    /// Where it begins in the source, from 0.
+    pub byte: u64,
     /// Its length in bytes.
     pub bytes: u64,
 }

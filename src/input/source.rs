@@ -21,8 +21,6 @@ pub struct Opened {
     index: usize,
     format: Format,
     reader: Box<dyn Read + Send>,
-    /// The file's size in bytes; none where it is not known beforehand.
-    pub size: Option<u64>,
 }
 
 impl Input {
@@ -55,21 +53,33 @@ impl Input {
         }
     }
 
+    /// Checks that the input can be read, and how large it is in bytes where that is known.
+    ///
+    /// # Errors
+    /// A file that does not exist, cannot be opened, or is a directory.
+    pub fn examine(&self) -> Result<Option<u64>, InputError> {
+        match self {
+            Self::Stdin => Ok(None),
+            // Opening a pipe would wait for its writer.
+            Self::File(path) if is_fifo(path) => Ok(None),
+            Self::File(path) => Ok(self.open_file(path)?.1),
+        }
+    }
+
     /// Opens the input. A regular file is read up to the size that it has now.
     ///
     /// # Errors
     /// A file that does not exist, cannot be opened, or is a directory.
     pub fn open(&self, index: usize, format: Format) -> Result<Opened, InputError> {
-        let (reader, size): (Box<dyn Read + Send>, _) = match self {
-            Self::Stdin => (Box::new(std::io::stdin()), None),
-            Self::File(path) => self.open_file(path)?,
+        let reader: Box<dyn Read + Send> = match self {
+            Self::Stdin => Box::new(std::io::stdin()),
+            Self::File(path) => self.open_file(path)?.0,
         };
         Ok(Opened {
             input: self.clone(),
             index,
             format,
             reader,
-            size,
         })
     }
 
@@ -98,6 +108,11 @@ impl Input {
             hint: Some("check the path; `-` reads standard input"),
         }
     }
+}
+
+fn is_fifo(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt as _;
+    std::fs::metadata(path).is_ok_and(|m| m.file_type().is_fifo())
 }
 
 impl Opened {

@@ -85,6 +85,12 @@ impl BatchBuilder {
         }
     }
 
+    /// Records that were not taken yet.
+    pub fn records(&self) -> u64 {
+        let full: u64 = self.full.iter().map(|b| u64::from(b.records)).sum();
+        full + u64::from(self.records)
+    }
+
     /// Takes the batches built so far, in order.
     pub fn take(&mut self) -> Vec<EncodedBatch> {
         self.seal();

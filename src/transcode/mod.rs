@@ -117,6 +117,8 @@ impl std::fmt::Display for Reason {
 pub struct RowError {
     /// The line it begins on.
     pub line: u64,
+    /// Where it begins in its source, in bytes from 0.
+    pub byte: u64,
     /// What is wrong, in the order of the row; never empty.
     pub reasons: Vec<Reason>,
 }
@@ -129,6 +131,7 @@ impl From<LongRow> for RowError {
         );
         Self {
             line: row.line,
+            byte: row.byte,
             reasons: vec![Reason::of_row(ReasonKind::LineTooLong, message)],
         }
     }
@@ -188,8 +191,12 @@ impl Transcoder {
     ) -> Result<(), (usize, RowError)> {
         for (index, row) in block.rows.iter().enumerate().skip(first) {
             if let Err(reasons) = self.row(&block.source, row, block.row(row), out) {
-                let line = row.line;
-                return Err((index, RowError { line, reasons }));
+                let error = RowError {
+                    line: row.line,
+                    byte: block.first_byte + row.start as u64,
+                    reasons,
+                };
+                return Err((index, error));
             }
         }
         Ok(())

@@ -1,0 +1,170 @@
+//! Opens a connection and creates a stream on it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream;
+use tokio::sync::mpsc;
+use tonic::client::Grpc;
+use tonic::codegen::http::uri::PathAndQuery;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
+use tonic::{Code, Streaming};
+
+use super::codec::{RecordKind, Request, StreamCodec};
+use super::status::{chain, fault};
+use super::token::TokenSource;
+use crate::protocol::{Fault, FaultClass};
+use crate::schema::TableName;
+use crate::wire::{CreateIngestStreamRequest, EphemeralStreamResponse, ephemeral_stream_response};
+
+/// How the client names itself to the service.
+pub(super) const USER_AGENT: &str = concat!("zerobus/", env!("CARGO_PKG_VERSION"));
+
+/// Requests that wait between the state machine and the socket. One is enough to keep the
+/// socket busy while the next is handed over; more would only be memory.
+const REQUESTS_QUEUED_MAX: usize = 2;
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+/// Where a stream goes and what it carries.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// The endpoint as a URL with its scheme.
+    pub endpoint: String,
+    /// The table.
+    pub table: TableName,
+    /// How records are encoded.
+    pub kind: RecordKind,
+    /// The record's descriptor; empty for JSON.
+    pub descriptor: Bytes,
+}
+
+/// Makes connections.
+pub struct Connector {
+    target: Target,
+    endpoint: Endpoint,
+    tokens: TokenSource,
+}
+
+/// A created stream.
+pub(super) struct Connection {
+    pub stream_id: String,
+    /// Dropped to end the sending side.
+    pub requests: Option<mpsc::Sender<Request>>,
+    pub responses: Streaming<EphemeralStreamResponse>,
+}
+
+impl Connector {
+    /// A connector to a target, with tokens from a source.
+    ///
+    /// # Errors
+    /// An endpoint that is no URL.
+    pub fn new(target: Target, tokens: TokenSource) -> Result<Self, Fault> {
+        let bad = |e: tonic::transport::Error| {
+            let message = format!("endpoint \"{}\": {}", target.endpoint, chain(&e));
+            Fault::new(FaultClass::Refused, message)
+        };
+        let mut endpoint = Endpoint::from_shared(target.endpoint.clone())
+            .and_then(|e| e.user_agent(USER_AGENT))
+            .map_err(bad)?
+            .tcp_nodelay(true)
+            .http2_keep_alive_interval(KEEP_ALIVE)
+            .keep_alive_timeout(KEEP_ALIVE);
+        if target.endpoint.starts_with("https://") {
+            let tls = ClientTlsConfig::new().with_native_roots();
+            endpoint = endpoint.tls_config(tls).map_err(bad)?;
+        }
+        Ok(Self {
+            target,
+            endpoint,
+            tokens,
+        })
+    }
+
+    /// How the records of this connector's streams are encoded.
+    pub(super) fn kind(&self) -> RecordKind {
+        self.target.kind
+    }
+
+    /// One attempt. A token that the server no longer knows is replaced once.
+    pub(super) async fn connect(&mut self) -> Result<Connection, Fault> {
+        let (token, fresh) = self.tokens.token().await?;
+        match self.create(token.expose()).await {
+            Err((Code::Unauthenticated, fault)) => {
+                self.tokens.forget();
+                if fresh {
+                    return Err(fault);
+                }
+            }
+            other => return other.map_err(|(_, fault)| fault),
+        }
+        let (token, _) = self.tokens.token().await?;
+        self.create(token.expose())
+            .await
+            .map_err(|(_, fault)| fault)
+    }
+
+    async fn create(&self, token: &str) -> Result<Connection, (Code, Fault)> {
+        let channel: Channel = self.endpoint.connect().await.map_err(|e| {
+            let message = format!("cannot connect to {}: {}", self.target.endpoint, chain(&e));
+            (Code::Unavailable, Fault::transient(message))
+        })?;
+        let mut grpc = Grpc::new(channel);
+        grpc.ready().await.map_err(|e| {
+            let message = format!("cannot connect to {}: {}", self.target.endpoint, chain(&e));
+            (Code::Unavailable, Fault::transient(message))
+        })?;
+        let failed = |status: tonic::Status| (status.code(), fault(&status));
+
+        let (requests, mut queue) = mpsc::channel(REQUESTS_QUEUED_MAX);
+        let create = Request::Create(CreateIngestStreamRequest {
+            table_name: Some(self.target.table.to_string()),
+            descriptor_proto: match self.target.kind {
+                RecordKind::Proto => Some(self.target.descriptor.clone()),
+                RecordKind::Json => None,
+            },
+            record_type: Some(self.target.kind.record_type().into()),
+            avro_schema_json: None,
+        });
+        // The queue is new and empty: this cannot fail.
+        let _ = requests.try_send(create);
+        let mut call = tonic::Request::new(stream::poll_fn(move |cx| queue.poll_recv(cx)));
+        let unusable = |what: &str| {
+            let message = format!("the {what} cannot be sent in a header");
+            (
+                Code::InvalidArgument,
+                Fault::new(FaultClass::Refused, message),
+            )
+        };
+        let mut bearer: MetadataValue<Ascii> = format!("Bearer {token}")
+            .parse()
+            .map_err(|_| unusable("token"))?;
+        bearer.set_sensitive(true);
+        let table = self.target.table.to_string();
+        let table = table.parse().map_err(|_| unusable("table's name"))?;
+        call.metadata_mut().insert("authorization", bearer);
+        call.metadata_mut()
+            .insert("x-databricks-zerobus-table-name", table);
+
+        let path = PathAndQuery::from_static("/databricks.zerobus.Zerobus/EphemeralStream");
+        let answer = grpc
+            .streaming(call, path, StreamCodec)
+            .await
+            .map_err(failed)?;
+        let mut responses = answer.into_inner();
+        let first = responses.message().await.map_err(failed)?;
+        match first.and_then(|r| r.payload) {
+            Some(ephemeral_stream_response::Payload::CreateStreamResponse(created)) => {
+                Ok(Connection {
+                    stream_id: created.stream_id.unwrap_or_default(),
+                    requests: Some(requests),
+                    responses,
+                })
+            }
+            _ => {
+                let message = "the server did not answer the creation of the stream";
+                Err((Code::Internal, Fault::transient(message)))
+            }
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! The loop of one stream: takes batches, drives the state machine, reports what happens.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Mutex, mpsc};
+use tokio::time::{Instant, sleep_until};
+use tonic::Streaming;
+
+use super::codec::Request;
+use super::connect::{Connection, Connector};
+use super::status::fault;
+use crate::protocol::{Action, Batch, Config, Counts, Fault, State, Stream};
+use crate::wire::EphemeralStreamResponse;
+use crate::wire::ephemeral_stream_response::Payload;
+
+/// What a stream reports while it runs.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// A connection is open.
+    Opened {
+        /// The id that the server gave the stream.
+        stream_id: String,
+    },
+    /// The oldest unacknowledged batches are durable.
+    Acknowledged {
+        /// How many batches.
+        batches: usize,
+        /// What is counted so far.
+        counts: Counts,
+    },
+    /// A fault is being recovered from.
+    Recovering {
+        /// What happened.
+        fault: Fault,
+        /// How long until the next attempt.
+        wait: Duration,
+    },
+}
+
+/// How a stream has ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// Ok: everything accepted is acknowledged. An interrupted stream has no fault.
+    pub outcome: Result<(), Option<Fault>>,
+    /// What it has counted.
+    pub counts: Counts,
+    /// Records sent and not known to be durable.
+    pub in_doubt: u64,
+}
+
+/// What the loop waits for.
+enum Happened {
+    Interrupted,
+    Connected(Result<Connection, Fault>),
+    Message(Result<Option<EphemeralStreamResponse>, tonic::Status>),
+    /// The transport takes another request.
+    Room,
+    Input(Option<Batch>),
+    Time,
+}
+
+type Attempt = Pin<Box<dyn Future<Output = Result<Connection, Fault>> + Send>>;
+
+/// Runs a stream until all batches are acknowledged, it fails, or `interrupt` completes.
+pub async fn run(
+    connector: Connector,
+    config: Config,
+    mut batches: mpsc::Receiver<Batch>,
+    interrupt: impl Future<Output = ()>,
+    observe: impl Fn(Event),
+) -> Ended {
+    let start = Instant::now();
+    let kind = connector.kind();
+    // Shared with the one attempt that may be under way.
+    let connector = Arc::new(Mutex::new(connector));
+    let mut stream = Stream::new(config, start.elapsed());
+    let mut attempt: Option<Attempt> = None;
+    let mut connection: Option<Connection> = None;
+    // Taken from the queue, waiting for room in the window.
+    let mut held: Option<Batch> = None;
+    let mut input_ended = false;
+    let mut interrupt = pin!(interrupt);
+
+    let outcome = loop {
+        if let Some(batch) = held.take_if(|batch| stream.has_room(batch)) {
+            stream.push(batch);
+        }
+        if input_ended && held.is_none() {
+            stream.finish(start.elapsed());
+        }
+        while let Some(action) = stream.poll(start.elapsed(), can_send(connection.as_ref())) {
+            match action {
+                Action::Connect => {
+                    let connector = Arc::clone(&connector);
+                    attempt = Some(Box::pin(
+                        async move { connector.lock().await.connect().await },
+                    ));
+                }
+                Action::Send { offset, batch } => {
+                    let body = batch.body;
+                    if let Some(requests) = connection.as_ref().and_then(|c| c.requests.as_ref()) {
+                        // There is room. A queue that closes meanwhile belongs to a call that
+                        // has ended, which the responses will tell.
+                        let _ = requests.try_send(Request::Batch { offset, kind, body });
+                    }
+                }
+                Action::HalfClose => {
+                    if let Some(connection) = &mut connection {
+                        connection.requests = None;
+                    }
+                }
+                Action::Disconnect => {
+                    connection = None;
+                    attempt = None;
+                }
+                Action::Acknowledged { batches, .. } => observe(Event::Acknowledged {
+                    batches,
+                    counts: stream.counts(),
+                }),
+                Action::Recovering { fault, wait } => observe(Event::Recovering { fault, wait }),
+            }
+        }
+        match stream.state() {
+            State::Closed => break Ok(()),
+            State::Failed(fault) => break Err(Some(fault.clone())),
+            State::Connecting { .. }
+            | State::Open
+            | State::Draining { .. }
+            | State::Closing { .. }
+            | State::Waiting { .. } => {}
+        }
+
+        let wakeup = stream.next_wakeup().map(|at| start + at);
+        let may_take = held.is_none() && !input_ended;
+        let send_blocked = stream.wants_to_send() && !can_send(connection.as_ref());
+        let (responses, requests) = match &mut connection {
+            Some(c) => (Some(&mut c.responses), c.requests.as_ref()),
+            None => (None, None),
+        };
+        let happened = tokio::select! {
+            () = &mut interrupt => Happened::Interrupted,
+            result = or_never(attempt.as_mut()) => Happened::Connected(result),
+            message = or_never(responses.map(Streaming::message)) => Happened::Message(message),
+            // The permit is given back: the next round sends.
+            _ = or_never(requests.map(mpsc::Sender::reserve)), if send_blocked => Happened::Room,
+            batch = batches.recv(), if may_take => Happened::Input(batch),
+            () = or_never(wakeup.map(sleep_until)) => Happened::Time,
+        };
+        let now = start.elapsed();
+        match happened {
+            Happened::Interrupted => break Err(None),
+            Happened::Connected(Ok(opened)) => {
+                attempt = None;
+                observe(Event::Opened {
+                    stream_id: opened.stream_id.clone(),
+                });
+                connection = Some(opened);
+                stream.on_opened(now);
+            }
+            Happened::Connected(Err(fault)) => {
+                attempt = None;
+                stream.on_fault(now, fault);
+            }
+            Happened::Message(message) => on_message(&mut stream, now, message),
+            Happened::Room => {}
+            Happened::Input(Some(batch)) => held = Some(batch),
+            Happened::Input(None) => input_ended = true,
+            Happened::Time => stream.on_time(now),
+        }
+    };
+    Ended {
+        outcome,
+        counts: stream.counts(),
+        in_doubt: stream.records_in_doubt(),
+    }
+}
+
+/// Waits for what there may be to wait for.
+async fn or_never<T>(future: Option<impl Future<Output = T>>) -> T {
+    match future {
+        Some(future) => future.await,
+        None => std::future::pending().await,
+    }
+}
+
+fn can_send(connection: Option<&Connection>) -> bool {
+    let requests = connection.and_then(|c| c.requests.as_ref());
+    requests.is_some_and(|r| r.capacity() > 0)
+}
+
+fn on_message(
+    stream: &mut Stream,
+    now: Duration,
+    message: Result<Option<EphemeralStreamResponse>, tonic::Status>,
+) {
+    match message {
+        Ok(Some(response)) => match response.payload {
+            Some(Payload::IngestRecordResponse(ack)) => match ack.durability_ack_up_to_offset {
+                Some(offset) => stream.on_ack(now, offset),
+                None => stream.on_fault(
+                    now,
+                    Fault::transient("an acknowledgement without an offset"),
+                ),
+            },
+            Some(Payload::CloseStreamSignal(signal)) => {
+                let grace = signal.duration.unwrap_or_default();
+                let grace = Duration::try_from(grace).unwrap_or_default();
+                stream.on_close_signal(now, grace);
+            }
+            // A second answer to the creation, or a kind of response from the future.
+            Some(Payload::CreateStreamResponse(_)) | None => {}
+        },
+        Ok(None) => stream.on_fault(now, Fault::transient("the server ended the stream")),
+        Err(status) => stream.on_fault(now, fault(&status)),
+    }
+}

@@ -1,0 +1,15 @@
+//! Drives the protocol's state machine: token, gRPC connection, and one loop that joins
+//! them with time.
+
+mod codec;
+mod connect;
+mod driver;
+mod secret;
+mod status;
+mod token;
+
+pub use codec::RecordKind;
+pub use connect::{Connector, Target};
+pub use driver::{Ended, Event, run};
+pub use secret::Secret;
+pub use token::{Credentials, TokenSource};

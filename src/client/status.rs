@@ -1,0 +1,98 @@
+//! What a gRPC status or an HTTP answer means for the load (PROTOCOL: retry classes).
+
+use std::error::Error;
+use std::time::Duration;
+
+use tonic::{Code, Status};
+
+use crate::protocol::{Fault, FaultClass};
+
+/// The fault that a status stands for.
+pub(super) fn fault(status: &Status) -> Fault {
+    let message = status.message();
+    let class = match status.code() {
+        Code::InvalidArgument | Code::OutOfRange | Code::Unimplemented => FaultClass::Refused,
+        Code::NotFound => FaultClass::NotFound,
+        Code::PermissionDenied | Code::Unauthenticated => FaultClass::Credentials,
+        // A message over the size limit stays over it.
+        Code::ResourceExhausted if message.contains("size") || message.contains("large") => {
+            FaultClass::Refused
+        }
+        Code::ResourceExhausted => FaultClass::Throttled(retry_after(status)),
+        Code::Ok
+        | Code::Cancelled
+        | Code::Unknown
+        | Code::DeadlineExceeded
+        | Code::AlreadyExists
+        | Code::FailedPrecondition
+        | Code::Aborted
+        | Code::Internal
+        | Code::Unavailable
+        | Code::DataLoss => FaultClass::Transient,
+    };
+    let text = match (message, status.source()) {
+        ("", Some(source)) => chain(source),
+        ("", None) => "no reason given".to_owned(),
+        (message, _) => message.to_owned(),
+    };
+    Fault::new(class, format!("{:?}: {text}", status.code()))
+}
+
+fn retry_after(status: &Status) -> Option<Duration> {
+    let value = status.metadata().get("retry-after")?.to_str().ok()?;
+    seconds(value)
+}
+
+/// A Retry-After in seconds; at most an hour, so that a slip of the server ends the load
+/// neither late nor never.
+pub(super) fn seconds(value: &str) -> Option<Duration> {
+    let seconds: u64 = value.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds.min(3_600)))
+}
+
+/// An error and its causes in one line.
+pub(super) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_its_class() {
+        use FaultClass::{Credentials, NotFound, Refused, Throttled, Transient};
+        for (code, class) in [
+            (Code::Ok, Transient),
+            (Code::Cancelled, Transient),
+            (Code::Unknown, Transient),
+            (Code::InvalidArgument, Refused),
+            (Code::DeadlineExceeded, Transient),
+            (Code::NotFound, NotFound),
+            (Code::AlreadyExists, Transient),
+            (Code::PermissionDenied, Credentials),
+            (Code::ResourceExhausted, Throttled(None)),
+            (Code::FailedPrecondition, Transient),
+            (Code::Aborted, Transient),
+            (Code::OutOfRange, Refused),
+            (Code::Unimplemented, Refused),
+            (Code::Internal, Transient),
+            (Code::Unavailable, Transient),
+            (Code::DataLoss, Transient),
+            (Code::Unauthenticated, Credentials),
+        ] {
+            assert_eq!(fault(&Status::new(code, "x")).class, class, "{code:?}");
+        }
+        let size = Status::resource_exhausted("message size 11 MiB is over the limit");
+        assert_eq!(fault(&size).class, Refused);
+    }
+}

@@ -1,0 +1,235 @@
+//! OAuth tokens by client credentials, kept until shortly before they expire.
+
+use std::time::{Duration, Instant};
+
+use reqwest::{StatusCode, Url};
+use serde_json::{Value, json};
+
+use super::secret::Secret;
+use super::status::{chain, seconds};
+use crate::protocol::{Fault, FaultClass};
+use crate::schema::TableName;
+
+/// What proves who is loading.
+#[derive(Debug, Clone)]
+pub enum Credentials {
+    /// A token that was obtained elsewhere.
+    Token(Secret),
+    /// A service principal, exchanged for tokens.
+    Client {
+        /// Its application id.
+        id: String,
+        /// Its OAuth secret.
+        secret: Secret,
+    },
+}
+
+/// Hands out tokens for one table.
+pub struct TokenSource {
+    http: reqwest::Client,
+    /// `{workspace}/oidc/v1/token`
+    url: Url,
+    workspace_id: String,
+    table: TableName,
+    credentials: Credentials,
+    cached: Option<(Secret, Instant)>,
+}
+
+/// What is said of an answer's body at most, in characters.
+const SHOWN_MAX: usize = 300;
+/// A token is renewed when less than this, or half of its life, remains.
+const RENEW_BEFORE: Duration = Duration::from_secs(300);
+
+impl TokenSource {
+    /// A source for tokens to write to `table` in the workspace at `workspace_url`.
+    ///
+    /// # Errors
+    /// A URL that is none, or an HTTP client that cannot be set up.
+    pub fn new(
+        workspace_url: &str,
+        workspace_id: &str,
+        table: &TableName,
+        credentials: Credentials,
+    ) -> Result<Self, Fault> {
+        let refused = |message: String| Fault::new(FaultClass::Refused, message);
+        let url = format!("{}/oidc/v1/token", workspace_url.trim_end_matches('/'));
+        let url = Url::parse(&url)
+            .map_err(|e| refused(format!("workspace URL \"{workspace_url}\": {e}")))?;
+        // A secret goes to the host it is meant for, and nowhere else.
+        let mut http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+        if url.host_str().is_some_and(is_loopback) {
+            http = http.no_proxy();
+        }
+        let http = http
+            .user_agent(super::connect::USER_AGENT)
+            .build()
+            .map_err(|e| refused(format!("HTTP client: {}", chain(&e))))?;
+        Ok(Self {
+            http,
+            url,
+            workspace_id: workspace_id.to_owned(),
+            table: table.clone(),
+            credentials,
+            cached: None,
+        })
+    }
+
+    /// A token, and whether it was obtained just now.
+    ///
+    /// # Errors
+    /// The token endpoint cannot be reached or refuses.
+    pub async fn token(&mut self) -> Result<(Secret, bool), Fault> {
+        let (id, secret) = match &self.credentials {
+            // There is no fresher one.
+            Credentials::Token(token) => return Ok((token.clone(), true)),
+            Credentials::Client { id, secret } => (id, secret),
+        };
+        if let Some((token, renew_at)) = &self.cached
+            && Instant::now() < *renew_at
+        {
+            return Ok((token.clone(), false));
+        }
+        let form = [
+            ("grant_type", "client_credentials".to_owned()),
+            ("scope", "all-apis".to_owned()),
+            (
+                "resource",
+                format!(
+                    "api://databricks/workspaces/{}/zerobusDirectWriteApi",
+                    self.workspace_id
+                ),
+            ),
+            ("authorization_details", authorization_details(&self.table)),
+        ];
+        let asked = Instant::now();
+        let answer = self
+            .http
+            .post(self.url.clone())
+            .basic_auth(id, Some(secret.expose()))
+            .form(&form)
+            .send()
+            .await
+            .map_err(|e| Fault::transient(format!("no token from {}: {}", self.url, chain(&e))))?;
+        let status = answer.status();
+        let after = answer.headers().get("retry-after");
+        let after = after.and_then(|v| v.to_str().ok()).and_then(seconds);
+        let body = answer
+            .bytes()
+            .await
+            .map_err(|e| Fault::transient(format!("no token from {}: {}", self.url, chain(&e))))?;
+        if !status.is_success() {
+            return Err(self.refusal(status, after, &body));
+        }
+        let unreadable = |what: &str| {
+            Fault::new(
+                FaultClass::Refused,
+                format!("the answer of {} {what}", self.url),
+            )
+        };
+        let answer: Value = serde_json::from_slice(&body).map_err(|_| unreadable("is not JSON"))?;
+        let token = answer["access_token"].as_str().unwrap_or_default();
+        if token.is_empty() {
+            return Err(unreadable("has no access_token"));
+        }
+        let token = Secret::new(token);
+        self.cached = lifetime(&answer["expires_in"])
+            .map(|life| (token.clone(), asked + life - RENEW_BEFORE.min(life / 2)));
+        Ok((token, true))
+    }
+
+    /// Throws the token away: the server has refused it.
+    pub fn forget(&mut self) {
+        self.cached = None;
+    }
+
+    fn refusal(&self, status: StatusCode, after: Option<Duration>, body: &[u8]) -> Fault {
+        let class = match status {
+            StatusCode::TOO_MANY_REQUESTS => FaultClass::Throttled(after),
+            s if s.is_server_error() => FaultClass::Transient,
+            _ => FaultClass::Credentials,
+        };
+        let said = serde_json::from_slice::<Value>(body).ok();
+        let said = said.as_ref().and_then(|v| {
+            let text = ["error_description", "message", "error"]
+                .iter()
+                .find_map(|k| v[*k].as_str());
+            text.map(str::to_owned)
+        });
+        let said = said.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned());
+        let said: String = said
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(SHOWN_MAX)
+            .collect();
+        Fault::new(class, format!("{} answered {status}: {said}", self.url))
+    }
+}
+
+/// The privileges that writing to a table needs, as the token endpoint wants them named. A
+/// token for the table alone would be minted, and refused on write.
+fn authorization_details(table: &TableName) -> String {
+    let privilege = |object_type: &str, name: String, privileges: &[&str]| {
+        json!({
+            "type": "unity_catalog_privileges",
+            "privileges": privileges,
+            "object_type": object_type,
+            "object_full_path": name,
+        })
+    };
+    let schema = format!("{}.{}", table.catalog(), table.schema());
+    let mut on_table = privilege("TABLE", table.to_string(), &["SELECT", "MODIFY"]);
+    on_table["operations"] = json!(["zerobuswrite"]);
+    json!([
+        privilege("CATALOG", table.catalog().to_owned(), &["USE CATALOG"]),
+        privilege("SCHEMA", schema, &["USE SCHEMA"]),
+        on_table,
+    ])
+    .to_string()
+}
+
+/// An integer, or an integer in quotes; what is missing or not positive is not cached.
+fn lifetime(expires_in: &Value) -> Option<Duration> {
+    let seconds = match expires_in {
+        Value::Number(n) => n.as_u64()?,
+        Value::String(s) => s.parse().ok()?,
+        _ => return None,
+    };
+    (seconds > 0).then(|| Duration::from_secs(seconds.min(86_400 * 365)))
+}
+
+/// Whether a host is this machine: it is never reached through a proxy.
+pub(crate) fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    bare == "localhost"
+        || bare
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lifetimes_in_every_form() {
+        assert_eq!(lifetime(&json!(3600)), Some(Duration::from_secs(3600)));
+        assert_eq!(lifetime(&json!("60")), Some(Duration::from_secs(60)));
+        for none in [json!(0), json!(-1), json!(null), json!("soon")] {
+            assert_eq!(lifetime(&none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn the_details_name_catalog_schema_and_table() {
+        let details: Value =
+            serde_json::from_str(&authorization_details(&"c.s.t".parse().unwrap())).unwrap();
+        let paths: Vec<_> = details
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|d| &d["object_full_path"])
+            .collect();
+        assert_eq!(paths, ["c", "c.s", "c.s.t"]);
+        assert_eq!(details[2]["operations"], json!(["zerobuswrite"]));
+    }
+}

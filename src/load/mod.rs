@@ -1,0 +1,211 @@
+//! Joins input → transcode → client into one load: every queue bounded, every row accounted
+//! for. Reports what happens as events and never prints.
+//!
+//! Two threads do the work on rows: one reads and frames, one transcodes and hands batches
+//! to the client's task.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+mod errors;
+mod event;
+mod ledger;
+mod pipeline;
+mod rejects;
+
+pub use errors::MaxErrors;
+pub use event::{LoadEvent, Observer};
+pub use ledger::Records;
+pub use rejects::Rejects;
+
+use ledger::Ledger;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::client::{self, Connector};
+use crate::error::{Failure, Kind};
+use crate::input::{Format, Input, Limits};
+use crate::protocol::{Config, Counts, Fault, FaultClass};
+use crate::transcode;
+
+/// What is to be loaded, and how rows are taken.
+pub struct Job {
+    /// The inputs in order, each with its format.
+    pub inputs: Vec<(Input, Format)>,
+    /// Bounds of reading.
+    pub limits: Limits,
+    /// What a record is.
+    pub target: transcode::Target,
+    /// How rows are read.
+    pub options: transcode::Options,
+    /// How many bad rows are tolerated.
+    pub max_errors: MaxErrors,
+    /// Where bad rows go.
+    pub rejects: Option<Rejects>,
+    /// How long an interrupted load may take to acknowledge what it has accepted.
+    pub shutdown_timeout: Duration,
+}
+
+/// How a load has ended.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What became of the rows that were read.
+    pub records: Records,
+    /// Bytes read from the inputs.
+    pub bytes_read: u64,
+    /// Bytes of the records sent, without resends.
+    pub bytes_sent: u64,
+    /// What the stream has counted.
+    pub counts: Counts,
+    /// The id of the stream's last connection.
+    pub stream_id: Option<String>,
+    /// From the first byte read to the last acknowledgement.
+    pub elapsed: Duration,
+    /// Timestamps whose digits past microseconds were cut.
+    pub digits_cut: u64,
+    /// Why the load did not succeed.
+    pub failure: Option<Failure>,
+}
+
+/// Batches between transcoding and the client's window.
+const BATCHES_QUEUED_MAX: usize = 2;
+
+/// Runs a load to its end.
+///
+/// # Errors
+/// Never: what fails is told by the [`Outcome`], next to what was achieved before.
+pub async fn run(job: Job, connector: Connector, config: Config, observer: Observer) -> Outcome {
+    let start = Instant::now();
+    let stop = Arc::new(AtomicBool::new(false));
+    let ledger = Arc::new(Mutex::new(Ledger::default()));
+    let (batches, queue) = mpsc::channel(BATCHES_QUEUED_MAX);
+    let shutdown_timeout = job.shutdown_timeout;
+    let rows = pipeline::start(
+        job,
+        batches,
+        Arc::clone(&stop),
+        Arc::clone(&ledger),
+        Arc::clone(&observer),
+    );
+
+    let signalled = Mutex::new(None);
+    let stream_id = Mutex::new(None);
+    let interrupt = async {
+        let kind = first_signal().await;
+        *lock(&signalled) = Some(kind);
+        stop.store(true, Ordering::Relaxed);
+        observer(LoadEvent::Interrupted { shutdown_timeout });
+        tokio::select! {
+            _ = first_signal() => {}
+            () = tokio::time::sleep(shutdown_timeout) => {}
+        }
+    };
+    let ended = client::run(connector, config, queue, interrupt, |event| match event {
+        client::Event::Opened { stream_id: id } => *lock(&stream_id) = Some(id),
+        client::Event::Acknowledged { batches, counts } => {
+            lock(&ledger).acknowledge(batches);
+            observer(LoadEvent::Acknowledged { counts });
+        }
+        client::Event::Recovering { fault, wait } => {
+            observer(LoadEvent::Recovering { fault, wait })
+        }
+    })
+    .await;
+    // The queue is gone: whoever still transcodes stops at the next batch.
+    stop.store(true, Ordering::Relaxed);
+    let rows = tokio::task::spawn_blocking(move || rows.join()).await;
+    let rows = rows.map_err(drop).and_then(|r| r.map_err(drop));
+
+    let (records, bytes_sent) = lock(&ledger).settle(ended.in_doubt, ended.counts.resent);
+    let interrupted = *lock(&signalled);
+    let mut failures: Vec<Failure> = Vec::new();
+    let (bytes_read, digits_cut) = match rows {
+        Ok(report) => {
+            failures.extend(report.failure);
+            (report.bytes_read, report.digits_cut)
+        }
+        Err(()) => {
+            failures.push(Failure::new(
+                Kind::Input,
+                "the thread that reads rows has died",
+            ));
+            (0, 0)
+        }
+    };
+    match ended.outcome {
+        Ok(()) | Err(None) => {}
+        Err(Some(fault)) => failures.push(service_failure(&fault)),
+    }
+    if let Some(kind) = interrupted {
+        let name = if kind == Kind::Terminated {
+            "SIGTERM"
+        } else {
+            "SIGINT"
+        };
+        failures.push(Failure::new(kind, format!("interrupted by {name}")));
+    }
+    let stream_id = lock(&stream_id).take();
+    Outcome {
+        records,
+        bytes_read,
+        bytes_sent,
+        counts: ended.counts,
+        stream_id,
+        elapsed: start.elapsed(),
+        digits_cut,
+        failure: failures.into_iter().min_by_key(|f| precedence(f.kind)),
+    }
+}
+
+/// Of several failures the one that decides the exit code: 1, 4, 5, then 130 and 143.
+fn precedence(kind: Kind) -> u8 {
+    use crate::error::exit;
+    match kind.exit_code() {
+        exit::FAILED => 0,
+        exit::TOO_MANY_REJECTS => 1,
+        exit::UNAVAILABLE => 2,
+        _ => 3,
+    }
+}
+
+async fn first_signal() -> Kind {
+    let receive = |kind: SignalKind| async move {
+        match signal(kind) {
+            Ok(mut signals) => Signal::recv(&mut signals).await,
+            // Without a handler the signal ends the process by itself.
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = receive(SignalKind::interrupt()) => Kind::Interrupted,
+        _ = receive(SignalKind::terminate()) => Kind::Terminated,
+    }
+}
+
+/// What a fault of the stream means to the user.
+fn service_failure(fault: &Fault) -> Failure {
+    match fault.class {
+        FaultClass::Refused => {
+            Failure::new(Kind::Refused, format!("the service refused the stream: {fault}"))
+                .hint("compare the record with the table's columns, type by type; nothing that was refused is in the table")
+        }
+        FaultClass::Credentials => {
+            Failure::new(Kind::Credentials, format!("the service refused the credentials: {fault}"))
+                .hint("check client id and secret, and that the service principal has USE CATALOG, USE SCHEMA, and SELECT and MODIFY on the table")
+        }
+        FaultClass::NotFound => {
+            Failure::new(Kind::NotFound, format!("the table was not found: {fault}"))
+                .hint("check --table; the table must exist before it is loaded")
+        }
+        FaultClass::Transient | FaultClass::Throttled(_) => {
+            Failure::new(Kind::Unavailable, format!("the service is unavailable: {fault}"))
+                .hint("check --endpoint and the network; the same command may succeed later")
+        }
+    }
+}
+
+/// A panic elsewhere does not make counters wrong.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
