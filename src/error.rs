@@ -189,3 +189,11 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+impl From<crate::schema::SchemaError> for Failure {
+    fn from(error: crate::schema::SchemaError) -> Self {
+        let mut failure = Self::new(Kind::Schema, error.message).at(error.file, error.line);
+        failure.hint = error.hint;
+        failure
+    }
+}

@@ -9,14 +9,19 @@
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 
+pub mod cli;
 pub mod client;
+pub mod client;
+pub mod commands;
 #[cfg(feature = "emulator")]
 pub mod emulator;
 pub mod error;
 pub mod input;
 pub mod load;
 pub mod protocol;
+pub mod report;
 pub mod schema;
+pub mod settings;
 pub mod transcode;
 
 /// The messages of `proto/zerobus_service.proto` and, with the feature `emulator`,

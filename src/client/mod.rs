@@ -12,4 +12,5 @@ pub use codec::RecordKind;
 pub use connect::{Connector, Target};
 pub use driver::{Ended, Event, run};
 pub use secret::Secret;
+pub(crate) use token::is_loopback;
 pub use token::{Credentials, TokenSource};

@@ -68,6 +68,22 @@ pub struct Outcome {
     pub failure: Option<Failure>,
 }
 
+impl Outcome {
+    /// A load that failed before anything was read.
+    pub fn nothing(failure: Failure) -> Self {
+        Self {
+            records: Records::default(),
+            bytes_read: 0,
+            bytes_sent: 0,
+            counts: Counts::default(),
+            stream_id: None,
+            elapsed: Duration::ZERO,
+            digits_cut: 0,
+            failure: Some(failure),
+        }
+    }
+}
+
 /// Batches between transcoding and the client's window.
 const BATCHES_QUEUED_MAX: usize = 2;
 

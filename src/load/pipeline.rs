@@ -180,10 +180,6 @@ impl Rows {
             ledger.reject();
             (ledger.rejected(), ledger.read() + self.builder.records())
         };
-        (self.observer)(LoadEvent::RowRejected {
-            source: source.name.clone(),
-            error: error.clone(),
-        });
         if self.max_errors.exceeded(rejected, read, false) {
             let first = error.reasons.first();
             let message = first.map_or_else(String::new, ToString::to_string);
@@ -200,6 +196,10 @@ impl Rows {
         if let Some(rejects) = &mut self.rejects {
             rejects.write(source, row, &error)?;
         }
+        (self.observer)(LoadEvent::RowRejected {
+            source: source.name.clone(),
+            error,
+        });
         Ok(())
     }
 

@@ -1,0 +1,249 @@
+//! `zerobus ingest`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, ValueEnum};
+
+use super::parse;
+use crate::load::MaxErrors;
+use crate::schema::TableName;
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  Try it without an account, into Delta tables under ./wh:
+    zerobus ingest --local wh --table main.default.air_quality --proto record.proto data.ndjson
+
+  Into Databricks, with ZEROBUS_ENDPOINT, DATABRICKS_HOST, DATABRICKS_CLIENT_ID and
+  DATABRICKS_CLIENT_SECRET in the environment:
+    zerobus ingest --table main.default.air_quality --proto record.proto data.ndjson more.csv
+
+  From a pipe, keeping bad rows for later:
+    producer | zerobus ingest --table main.default.air_quality --proto record.proto \\
+      --max-errors 1% --rejects bad.ndjson -
+
+Exit codes:
+  0 every row acknowledged     3 rows rejected, within --max-errors
+  1 failed for good            4 more rows rejected than --max-errors
+  2 wrong usage                5 service unavailable, try again
+  130/143 interrupted, accepted rows acknowledged";
+
+/// Arguments of `zerobus ingest`.
+#[derive(Debug, Args)]
+pub struct IngestArgs {
+    /// Files, or - for standard input; without any, standard input is read if it is piped
+    #[arg(value_name = "INPUT")]
+    pub inputs: Vec<String>,
+
+    /// The table, as catalog.schema.table
+    #[arg(long, value_name = "C.S.T", help_heading = "Target")]
+    pub table: TableName,
+    /// The Zerobus endpoint [env: ZEROBUS_ENDPOINT]
+    #[arg(long, value_name = "URL", help_heading = "Target")]
+    pub endpoint: Option<String>,
+    /// The workspace, which hands out tokens [env: DATABRICKS_HOST]
+    #[arg(long, value_name = "URL", help_heading = "Target")]
+    pub workspace_url: Option<String>,
+    /// The workspace's id [env: DATABRICKS_WORKSPACE_ID] [default: from the endpoint]
+    #[arg(long, value_name = "ID", help_heading = "Target")]
+    pub workspace_id: Option<String>,
+    /// The service principal's application id [env: DATABRICKS_CLIENT_ID]
+    #[arg(long, value_name = "ID", help_heading = "Target")]
+    pub client_id: Option<String>,
+    /// Its OAuth secret; other users of the machine can read it here [env: DATABRICKS_CLIENT_SECRET]
+    #[arg(long, value_name = "SECRET", help_heading = "Target")]
+    pub client_secret: Option<String>,
+    /// A file that holds the secret
+    #[arg(
+        long,
+        value_name = "FILE",
+        help_heading = "Target",
+        conflicts_with = "client_secret"
+    )]
+    pub client_secret_file: Option<PathBuf>,
+    /// A token, instead of id and secret [env: ZEROBUS_TOKEN]
+    #[arg(long, value_name = "TOKEN", help_heading = "Target", conflicts_with_all = ["client_id", "client_secret", "client_secret_file"])]
+    pub token: Option<String>,
+    /// A file that holds the token
+    #[arg(long, value_name = "FILE", help_heading = "Target", conflicts_with_all = ["token", "client_id", "client_secret", "client_secret_file"])]
+    pub token_file: Option<PathBuf>,
+    /// Allow http:// to another host than this one
+    #[arg(long, help_heading = "Target")]
+    pub allow_plaintext: bool,
+    /// Load into Delta tables under DIR, through a server in this process
+    #[cfg(feature = "emulator")]
+    #[arg(long, value_name = "DIR", help_heading = "Target", conflicts_with_all = ["endpoint", "workspace_url", "client_id", "client_secret", "client_secret_file", "token", "token_file"])]
+    pub local: Option<PathBuf>,
+
+    /// The .proto file that declares the record
+    #[arg(
+        long,
+        value_name = "FILE",
+        help_heading = "Schema",
+        conflicts_with = "json"
+    )]
+    pub proto: Option<PathBuf>,
+    /// Where imports are searched [default: the .proto file's directory]
+    #[arg(
+        short = 'I',
+        long = "proto-path",
+        value_name = "DIR",
+        help_heading = "Schema",
+        requires = "proto"
+    )]
+    pub proto_path: Vec<PathBuf>,
+    /// The record's message [default: the file's only or first one]
+    #[arg(long, value_name = "NAME", help_heading = "Schema", requires = "proto")]
+    pub message: Option<String>,
+    /// Send rows as JSON records, which the service converts
+    #[arg(long, help_heading = "Schema")]
+    pub json: bool,
+
+    /// How rows are read; auto: by the file's name, ndjson for standard input
+    #[arg(long, value_enum, default_value_t = FormatArg::Auto, help_heading = "Input")]
+    pub format: FormatArg,
+    /// The longest row
+    #[arg(long, value_name = "SIZE", value_parser = parse::size, default_value = "16MiB", help_heading = "Input")]
+    pub max_line: usize,
+
+    /// What numbers in timestamp fields count
+    #[arg(long, value_enum, default_value_t = TimestampUnit::Us, help_heading = "Mapping")]
+    pub timestamp_unit: TimestampUnit,
+    /// The time zone of timestamps without an offset
+    #[arg(
+        long,
+        value_name = "ZONE",
+        default_value = "UTC",
+        help_heading = "Mapping"
+    )]
+    pub timezone: String,
+    /// What a time means that occurs twice in the zone
+    #[arg(long, value_enum, default_value_t = AmbiguousArg::Reject, help_heading = "Mapping")]
+    pub ambiguous: AmbiguousArg,
+    /// Take numbers whose unit is plainly wrong
+    #[arg(long, help_heading = "Mapping")]
+    pub allow_epoch: bool,
+    /// What to do with fields that the record does not have
+    #[arg(long, value_enum, default_value_t = UnknownFields::Error, help_heading = "Mapping")]
+    pub unknown_fields: UnknownFields,
+
+    /// Bad rows tolerated: a number, or a percentage of the rows read
+    #[arg(
+        long,
+        value_name = "N|N%",
+        default_value = "0",
+        help_heading = "Errors"
+    )]
+    pub max_errors: MaxErrors,
+    /// Keep bad rows here, and the reasons in FILE.reasons.ndjson
+    #[arg(long, value_name = "FILE", help_heading = "Errors")]
+    pub rejects: Option<PathBuf>,
+
+    /// The most records sent and not acknowledged
+    #[arg(long, value_name = "N", default_value_t = 50_000, value_parser = clap::value_parser!(u32).range(1..), help_heading = "Flow")]
+    pub max_inflight: u32,
+    /// The most bytes sent and not acknowledged
+    #[arg(long, value_name = "SIZE", value_parser = parse::size, default_value = "64MiB", help_heading = "Flow")]
+    pub max_inflight_bytes: usize,
+
+    /// Fail at the first fault instead of reconnecting
+    #[arg(long, help_heading = "Recovery")]
+    pub no_recovery: bool,
+    /// How long one attempt to connect may take
+    #[arg(long, value_name = "DURATION", value_parser = parse::duration, default_value = "15s", help_heading = "Recovery")]
+    pub recovery_timeout: Duration,
+    /// The wait before the first retry; it doubles with each failure in a row
+    #[arg(long, value_name = "DURATION", value_parser = parse::duration, default_value = "2s", help_heading = "Recovery")]
+    pub recovery_backoff: Duration,
+    /// Retries until the first acknowledgement
+    #[arg(long, value_name = "N", default_value_t = 3, help_heading = "Recovery")]
+    pub recovery_retries: u32,
+    /// After it: how long to go on trying without a new acknowledgement
+    #[arg(long, value_name = "DURATION", value_parser = parse::duration, default_value = "10m", help_heading = "Recovery")]
+    pub recovery_deadline: Duration,
+    /// Reconnect if nothing is acknowledged for this long
+    #[arg(long, value_name = "DURATION", value_parser = parse::duration, default_value = "60s", help_heading = "Recovery")]
+    pub ack_timeout: Duration,
+    /// How long acknowledging may take after the last row
+    #[arg(long, value_name = "DURATION", value_parser = parse::duration, default_value = "300s", help_heading = "Recovery")]
+    pub flush_timeout: Duration,
+    /// The same after SIGINT or SIGTERM
+    #[arg(long, value_name = "DURATION", value_parser = parse::duration, default_value = "20s", help_heading = "Recovery")]
+    pub shutdown_timeout: Duration,
+
+    /// How progress is shown; auto: a bar on a terminal, a line every 10 s elsewhere
+    #[arg(long, value_enum, default_value_t = ProgressArg::Auto, help_heading = "Output")]
+    pub progress: ProgressArg,
+    /// No progress and no text summary; errors are shown
+    #[arg(short, long, help_heading = "Output", action = ArgAction::SetTrue)]
+    pub quiet: bool,
+    /// The form of the summary on standard output
+    #[arg(short, long, value_enum, default_value_t = OutputArg::Text, help_heading = "Output")]
+    pub output: OutputArg,
+}
+
+/// `--format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FormatArg {
+    /// By the file's name
+    Auto,
+    /// One JSON object a line
+    Ndjson,
+    /// Comma-separated, with a header
+    Csv,
+    /// Tab-separated, with a header
+    Tsv,
+}
+
+/// `--timestamp-unit`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TimestampUnit {
+    /// Microseconds
+    Us,
+    /// Milliseconds
+    Ms,
+    /// Seconds
+    S,
+}
+
+/// `--ambiguous`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AmbiguousArg {
+    /// It is a bad row
+    Reject,
+    /// The first of the two
+    Earlier,
+    /// The second
+    Later,
+}
+
+/// `--unknown-fields`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum UnknownFields {
+    /// The row is bad
+    Error,
+    /// They are left out
+    Ignore,
+}
+
+/// `--progress`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ProgressArg {
+    /// A bar on a terminal, lines elsewhere
+    Auto,
+    /// A bar
+    Bar,
+    /// A line every 10 s
+    Plain,
+    /// Nothing
+    None,
+}
+
+/// `--output`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OutputArg {
+    /// For people
+    Text,
+    /// One JSON object on one line
+    Json,
+}

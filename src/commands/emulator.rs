@@ -1,0 +1,54 @@
+//! `zerobus emulator`: runs the embedded server until a signal.
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cli::EmulatorArgs;
+use crate::client::Secret;
+use crate::emulator::{Emulator, Options};
+use crate::error::{Failure, Kind, exit};
+
+pub(super) async fn run(args: EmulatorArgs) -> Result<u8, Failure> {
+    let mut clients = args.clients;
+    let made = clients.is_empty();
+    if made {
+        clients.push(("emulator".to_owned(), random_secret().expose().to_owned()));
+    }
+    let (id, secret) = clients[0].clone();
+    // Before the address is printed: from then on a signal must be understood.
+    let no_signals =
+        |e: std::io::Error| Failure::new(Kind::Settings, format!("cannot listen for signals: {e}"));
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
+    let emulator = Emulator::start(Options {
+        dir: args.dir,
+        listen: args.listen,
+        clients,
+        auto_create: args.auto_create,
+        commit_interval: args.commit_interval,
+    })
+    .await?;
+    let url = format!("http://{}", emulator.address());
+    // A secret that was given is known to whom it concerns.
+    let secret = if made {
+        secret
+    } else {
+        "<the secret given by --client>".to_owned()
+    };
+    super::print(&format!(
+        "export ZEROBUS_ENDPOINT={url}\n\
+         export DATABRICKS_HOST={url}\n\
+         export DATABRICKS_CLIENT_ID={id}\n\
+         export DATABRICKS_CLIENT_SECRET={secret}\n"
+    ))?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    emulator.shutdown().await?;
+    Ok(exit::OK)
+}
+
+/// 122 bits that nobody guesses.
+pub(super) fn random_secret() -> Secret {
+    Secret::new(uuid::Uuid::new_v4().simple().to_string())
+}

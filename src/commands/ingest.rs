@@ -1,0 +1,284 @@
+//! `zerobus ingest`: settles what is to be done, runs the load, tells how it ended.
+
+use std::io::IsTerminal as _;
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::FileTypeExt as _;
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+
+use crate::cli::{
+    AmbiguousArg, FormatArg, IngestArgs, OutputArg, ProgressArg, TimestampUnit, UnknownFields,
+};
+use crate::client::{Connector, RecordKind, Target, TokenSource};
+use crate::error::{Failure, Kind};
+use crate::input::{CsvDialect, Format, Input, Limits};
+use crate::load::{self, Job, LoadEvent, Outcome, Rejects};
+use crate::protocol::Config;
+use crate::report::{Progress, Reporter, Summary, write_line};
+use crate::schema::{ProtoSource, RecordPlan};
+use crate::settings::{Service, environment};
+use crate::transcode::{self, Ambiguous, TimeRules};
+
+/// The shares of the in-flight bound that one block may take: small enough that several
+/// batches overlap, large enough that a request is worth its frame.
+const BLOCKS_IN_FLIGHT: u32 = 8;
+
+pub(super) async fn run(args: IngestArgs) -> Result<u8, Failure> {
+    let table = args.table.to_string();
+    let rejects = args.rejects.as_ref().map(|p| p.display().to_string());
+    let outcome = match load(&args).await {
+        Ok(outcome) => outcome,
+        Err(failure) if failure.kind == Kind::Usage => return Err(failure),
+        Err(failure) => Outcome::nothing(failure),
+    };
+    if let Some(failure) = &outcome.failure {
+        write_line(&failure.to_string());
+    }
+    if outcome.digits_cut > 0 {
+        let n = outcome.digits_cut;
+        write_line(&format!(
+            "warning: {n} timestamps had digits past microseconds, which were cut"
+        ));
+    }
+    let summary = Summary::new(table, &outcome, rejects);
+    match args.output {
+        OutputArg::Json => super::print(&format!("{}\n", summary.json()))?,
+        OutputArg::Text if args.quiet => {}
+        OutputArg::Text => super::print(&format!("{}\n", summary.text()))?,
+    }
+    Ok(summary.exit_code())
+}
+
+async fn load(args: &IngestArgs) -> Result<Outcome, Failure> {
+    let inputs = inputs(args)?;
+    let target = record(args)?;
+    let options = options(args)?;
+    check_rejects(args, &inputs)?;
+    let mut sizes = Vec::new();
+    for (input, _) in &inputs {
+        sizes.push(input.examine().map_err(Failure::from)?);
+    }
+    let bytes = sizes.into_iter().sum::<Option<u64>>();
+
+    #[cfg(feature = "emulator")]
+    let local = match &args.local {
+        Some(dir) => Some(super::local::start(dir, &args.table, &target).await?),
+        None => None,
+    };
+    #[cfg(feature = "emulator")]
+    let service = match &local {
+        Some(local) => local.service(),
+        None => Service::resolve(args, &environment)?,
+    };
+    #[cfg(not(feature = "emulator"))]
+    let service = Service::resolve(args, &environment)?;
+    for warning in &service.warnings {
+        write_line(&format!("warning: {warning}"));
+    }
+
+    let connector = connector(args, &target, service)?;
+    let rejects = args
+        .rejects
+        .as_ref()
+        .map(|path| Rejects::create(path))
+        .transpose()?;
+    let reporter = Reporter::new(progress(args), args.quiet);
+    let observer = reporter.observer();
+    observer(LoadEvent::Started {
+        inputs: inputs.len(),
+        bytes,
+    });
+    let job = Job {
+        inputs,
+        limits: limits(args),
+        target,
+        options,
+        max_errors: args.max_errors,
+        rejects,
+        shutdown_timeout: args.shutdown_timeout,
+    };
+    let outcome = tokio::select! {
+        outcome = load::run(job, connector, config(args), observer) => outcome,
+        () = reporter.run() => unreachable!("a reporter never ends by itself"),
+    };
+    reporter.end();
+    #[cfg(feature = "emulator")]
+    if let Some(local) = local {
+        local.shutdown().await?;
+    }
+    Ok(outcome)
+}
+
+fn inputs(args: &IngestArgs) -> Result<Vec<(Input, Format)>, Failure> {
+    let mut inputs: Vec<Input> = args
+        .inputs
+        .iter()
+        .map(|a| Input::from_argument(a))
+        .collect();
+    if inputs.is_empty() {
+        if !stdin_is_given() {
+            return Err(Failure::new(
+                Kind::Usage,
+                "no INPUT is given, and standard input is no pipe or file",
+            )
+            .hint("name files, or pipe rows in; zerobus ingest --help has examples"));
+        }
+        inputs.push(Input::Stdin);
+    }
+    if inputs.iter().filter(|i| **i == Input::Stdin).count() > 1 {
+        return Err(Failure::new(
+            Kind::Usage,
+            "standard input (-) is given twice",
+        ));
+    }
+    let format = |input: &Input| match args.format {
+        FormatArg::Auto => input.format_by_name(),
+        FormatArg::Ndjson => Format::Ndjson,
+        FormatArg::Csv => Format::Csv(CsvDialect::COMMA),
+        FormatArg::Tsv => Format::Csv(CsvDialect::TAB),
+    };
+    Ok(inputs
+        .into_iter()
+        .map(|i| (i.clone(), format(&i)))
+        .collect())
+}
+
+/// A pipe, a socket or a regular file. A terminal or the null device is no input: a cron
+/// job that names none has forgotten it.
+fn stdin_is_given() -> bool {
+    let stdin = std::io::stdin();
+    if stdin.is_terminal() {
+        return false;
+    }
+    let file = stdin.as_fd().try_clone_to_owned().map(std::fs::File::from);
+    file.and_then(|f| f.metadata()).is_ok_and(|m| {
+        let ty = m.file_type();
+        ty.is_fifo() || ty.is_socket() || ty.is_file()
+    })
+}
+
+fn record(args: &IngestArgs) -> Result<transcode::Target, Failure> {
+    if args.json {
+        return Ok(transcode::Target::Json);
+    }
+    let Some(file) = &args.proto else {
+        return Err(Failure::new(Kind::Usage, "neither --proto FILE nor --json is given")
+            .hint("--proto names the .proto file that declares the record; --json sends rows as they are"));
+    };
+    let plan = RecordPlan::from_proto(&ProtoSource {
+        file: file.clone(),
+        include: args.proto_path.clone(),
+        message: args.message.clone(),
+    })?;
+    Ok(transcode::Target::Proto(Arc::new(plan)))
+}
+
+fn options(args: &IngestArgs) -> Result<transcode::Options, Failure> {
+    let zone = TimeZone::get(&args.timezone).map_err(|e| {
+        Failure::new(
+            Kind::Usage,
+            format!("--timezone \"{}\" is no time zone", args.timezone),
+        )
+        .caused_by(e)
+        .hint("expected a name such as UTC or Europe/Zurich")
+    })?;
+    Ok(transcode::Options {
+        time: TimeRules {
+            unit_us: match args.timestamp_unit {
+                TimestampUnit::Us => 1,
+                TimestampUnit::Ms => 1_000,
+                TimestampUnit::S => 1_000_000,
+            },
+            zone,
+            ambiguous: match args.ambiguous {
+                AmbiguousArg::Reject => Ambiguous::Reject,
+                AmbiguousArg::Earlier => Ambiguous::Earlier,
+                AmbiguousArg::Later => Ambiguous::Later,
+            },
+            allow_epoch: args.allow_epoch,
+        },
+        ignore_unknown: args.unknown_fields == UnknownFields::Ignore,
+    })
+}
+
+/// Rejects that are also an input would be read as they are written.
+fn check_rejects(args: &IngestArgs, inputs: &[(Input, Format)]) -> Result<(), Failure> {
+    let Some(rejects) = &args.rejects else {
+        return Ok(());
+    };
+    let same = |path: &std::path::Path| {
+        path == rejects
+            || matches!((path.canonicalize(), rejects.canonicalize()), (Ok(a), Ok(b)) if a == b)
+    };
+    for (input, _) in inputs {
+        if let Input::File(path) = input
+            && same(path)
+        {
+            let message = format!("--rejects {} is also an INPUT", rejects.display());
+            return Err(Failure::new(Kind::Usage, message));
+        }
+    }
+    Ok(())
+}
+
+fn connector(
+    args: &IngestArgs,
+    target: &transcode::Target,
+    service: Service,
+) -> Result<Connector, Failure> {
+    let settings = |e: crate::protocol::Fault| Failure::new(Kind::Settings, e.message);
+    let tokens = TokenSource::new(
+        &service.workspace_url,
+        &service.workspace_id,
+        &args.table,
+        service.credentials,
+    )
+    .map_err(settings)?;
+    let (kind, descriptor) = match target {
+        transcode::Target::Proto(plan) => (RecordKind::Proto, plan.descriptor.clone().into()),
+        transcode::Target::Json => (RecordKind::Json, bytes::Bytes::new()),
+    };
+    let target = Target {
+        endpoint: service.endpoint,
+        table: args.table.clone(),
+        kind,
+        descriptor,
+    };
+    Connector::new(target, tokens).map_err(settings)
+}
+
+fn config(args: &IngestArgs) -> Config {
+    Config {
+        max_inflight_records: args.max_inflight as usize,
+        max_inflight_bytes: args.max_inflight_bytes,
+        recovery: !args.no_recovery,
+        recovery_timeout: args.recovery_timeout,
+        recovery_backoff: args.recovery_backoff,
+        recovery_retries: args.recovery_retries,
+        recovery_deadline: args.recovery_deadline,
+        ack_timeout: args.ack_timeout,
+        flush_timeout: args.flush_timeout,
+        seed: fastrand::u64(..),
+    }
+}
+
+fn limits(args: &IngestArgs) -> Limits {
+    Limits {
+        line_bytes_max: args.max_line,
+        block_rows_max: (args.max_inflight / BLOCKS_IN_FLIGHT).max(1) as usize,
+        ..Limits::default()
+    }
+}
+
+fn progress(args: &IngestArgs) -> Progress {
+    if args.quiet {
+        return Progress::Nothing;
+    }
+    match args.progress {
+        ProgressArg::Auto => Progress::auto(),
+        ProgressArg::Bar => Progress::Bar,
+        ProgressArg::Plain => Progress::Lines,
+        ProgressArg::None => Progress::Nothing,
+    }
+}

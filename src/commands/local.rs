@@ -1,0 +1,89 @@
+//! `ingest --local DIR`: the embedded server in this process. The loader talks to it over a
+//! loopback port exactly as to the service, token included.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use crate::client::{Credentials, Secret};
+use crate::emulator::{Emulator, EmulatorError, Options};
+use crate::error::{Failure, Kind};
+use crate::schema::{TableName, columns};
+use crate::settings::Service;
+use crate::transcode::Target;
+
+/// A running server and the one client that it knows.
+pub(super) struct Local {
+    emulator: Emulator,
+    secret: Secret,
+}
+
+const CLIENT_ID: &str = "local";
+
+/// Starts the server, and makes the table from the record if it does not exist.
+pub(super) async fn start(
+    dir: &Path,
+    table: &TableName,
+    target: &Target,
+) -> Result<Local, Failure> {
+    let secret = super::emulator::random_secret();
+    let emulator = Emulator::start(Options {
+        dir: dir.to_owned(),
+        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        clients: vec![(CLIENT_ID.to_owned(), secret.expose().to_owned())],
+        auto_create: false,
+        commit_interval: Duration::ZERO,
+    })
+    .await?;
+    match target {
+        Target::Proto(plan) => {
+            emulator
+                .create_table(table, &columns::of_record(plan))
+                .await?;
+        }
+        Target::Json => {
+            if !emulator.table_exists(table).await? {
+                let message = format!("table {table} does not exist under {}", dir.display());
+                return Err(Failure::new(Kind::NotFound, message)
+                    .hint("--json needs a table that exists; a load with --proto makes one"));
+            }
+        }
+    }
+    Ok(Local { emulator, secret })
+}
+
+impl Local {
+    pub(super) fn service(&self) -> Service {
+        let url = format!("http://{}", self.emulator.address());
+        Service {
+            endpoint: url.clone(),
+            workspace_url: url,
+            workspace_id: "local".to_owned(),
+            credentials: Credentials::Client {
+                id: CLIENT_ID.to_owned(),
+                secret: self.secret.clone(),
+            },
+            warnings: Vec::new(),
+        }
+    }
+
+    pub(super) async fn shutdown(self) -> Result<(), Failure> {
+        Ok(self.emulator.shutdown().await?)
+    }
+}
+
+impl From<EmulatorError> for Failure {
+    fn from(error: EmulatorError) -> Self {
+        let (kind, hint) = if error.is_locked() {
+            (
+                Kind::Locked,
+                Some("end the other process, or use another directory"),
+            )
+        } else {
+            (Kind::Output, None)
+        };
+        let mut failure = Failure::new(kind, error.to_string());
+        failure.hint = hint.map(str::to_owned);
+        failure
+    }
+}

@@ -1,0 +1,39 @@
+//! The verbs, one file each.
+
+use std::io::Write as _;
+
+use crate::cli::{Cli, Command};
+use crate::error::{Failure, Kind};
+
+mod completions;
+#[cfg(feature = "emulator")]
+mod emulator;
+mod ingest;
+#[cfg(feature = "emulator")]
+mod local;
+
+/// Runs the command and returns its exit code.
+///
+/// # Errors
+/// A failure that the command has not told by itself.
+pub async fn run(cli: Cli) -> Result<u8, Failure> {
+    match cli.command {
+        Command::Ingest(args) => ingest::run(*args).await,
+        #[cfg(feature = "emulator")]
+        Command::Emulator(args) => emulator::run(args).await,
+        Command::Completions { shell } => completions::run(shell),
+    }
+}
+
+/// Writes to standard output. A reader that has gone away is no failure: what the output
+/// tells is told by the exit code, too.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::new(
+            Kind::Output,
+            format!("cannot write to standard output: {e}"),
+        )),
+        _ => Ok(()),
+    }
+}

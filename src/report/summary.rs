@@ -1,0 +1,181 @@
+//! The summary of a load, for people and for scripts.
+
+use serde_json::{Value, json};
+
+use super::numbers::{bytes, count, rate};
+use crate::error::{Failure, Kind, exit};
+use crate::load::{Outcome, Records};
+
+/// A load that has ended, as it is told.
+pub struct Summary<'o> {
+    table: String,
+    outcome: &'o Outcome,
+    rejects_file: Option<String>,
+}
+
+impl<'o> Summary<'o> {
+    /// The summary of a load into a table.
+    pub fn new(table: String, outcome: &'o Outcome, rejects_file: Option<String>) -> Self {
+        Self {
+            table,
+            outcome,
+            rejects_file,
+        }
+    }
+
+    /// The exit code of the load.
+    pub fn exit_code(&self) -> u8 {
+        match &self.outcome.failure {
+            Some(failure) => failure.kind.exit_code(),
+            None if self.outcome.records.rejected > 0 => exit::REJECTS,
+            None => exit::OK,
+        }
+    }
+
+    fn status(&self) -> &'static str {
+        match self.exit_code() {
+            exit::OK => "ok",
+            exit::REJECTS => "rejects",
+            exit::TOO_MANY_REJECTS => "too_many_rejects",
+            exit::UNAVAILABLE => "unavailable",
+            exit::SIGINT | exit::SIGTERM => "interrupted",
+            _ => "failed",
+        }
+    }
+
+    fn seconds(&self) -> f64 {
+        self.outcome.elapsed.as_secs_f64()
+    }
+
+    fn records_per_second(&self) -> f64 {
+        self.outcome.records.acked as f64 / self.seconds().max(0.001)
+    }
+
+    /// Offsets of the first record and of the last in the acknowledged prefix.
+    fn offsets(&self) -> (Option<u64>, Option<u64>) {
+        let Records {
+            acked,
+            unsent,
+            in_doubt,
+            ..
+        } = self.outcome.records;
+        let any = acked + unsent + in_doubt > 0;
+        (any.then_some(0), acked.checked_sub(1))
+    }
+
+    /// One JSON object on one line.
+    pub fn json(&self) -> String {
+        let outcome = self.outcome;
+        let records = outcome.records;
+        let (first, last_acked) = self.offsets();
+        let streams: Vec<Value> = outcome
+            .stream_id
+            .iter()
+            .map(|id| {
+                json!({
+                    "stream_id": id,
+                    "last_acked": last_acked,
+                    "reconnects": outcome.counts.reconnects,
+                })
+            })
+            .collect();
+        json!({
+            "table": self.table,
+            "status": self.status(),
+            "exit_code": self.exit_code(),
+            "dry_run": false,
+            "records": {
+                "read": records.read,
+                "acked": records.acked,
+                "rejected": records.rejected,
+                "unsent": records.unsent,
+                "in_doubt": records.in_doubt,
+                "resent": records.resent,
+            },
+            "skipped": 0,
+            "resumed_from": null,
+            "total": null,
+            "bytes": { "read": outcome.bytes_read, "sent": outcome.bytes_sent },
+            "offsets": { "first": first, "last_acked": last_acked },
+            "streams": streams,
+            "rotations": outcome.counts.rotations,
+            "throttled_seconds": outcome.counts.throttled.as_secs_f64(),
+            "seconds": rounded(self.seconds(), 1_000.0),
+            "records_per_second": rounded(self.records_per_second(), 10.0),
+            "rejects_file": self.rejects_file,
+            "checkpoint": null,
+            "error": outcome.failure.as_ref().map(error),
+        })
+        .to_string()
+    }
+
+    /// A few lines of at most 80 columns.
+    pub fn text(&self) -> String {
+        let records = self.outcome.records;
+        let mut lines = vec![format!("{}: {}", self.table, self.headline())];
+        let mut parts = vec![format!("{} read", count(records.read))];
+        for (n, what) in [
+            (records.acked, "acknowledged"),
+            (records.rejected, "rejected"),
+            (records.unsent, "never sent"),
+            (records.in_doubt, "in doubt"),
+        ] {
+            if n > 0 {
+                parts.push(format!("{} {what}", count(n)));
+            }
+        }
+        lines.push(format!("  rows     {}", parts.join(", ")));
+        if let (Some(first), Some(last)) = self.offsets() {
+            lines.push(format!("  offsets  {first} to {last}"));
+        }
+        lines.push(format!(
+            "  bytes    {} read, {} sent",
+            bytes(self.outcome.bytes_read),
+            bytes(self.outcome.bytes_sent)
+        ));
+        lines.push(format!(
+            "  time     {:.2} s, {}",
+            self.seconds(),
+            rate(self.records_per_second())
+        ));
+        let counts = self.outcome.counts;
+        if counts.reconnects > 0 || records.resent > 0 {
+            lines.push(format!(
+                "  stream   {} reconnects, {} rows sent again (rows may be there twice)",
+                counts.reconnects,
+                count(records.resent)
+            ));
+        }
+        if let Some(file) = &self.rejects_file
+            && records.rejected > 0
+        {
+            lines.push(format!("  rejects  {file}"));
+        }
+        lines.join("\n")
+    }
+
+    fn headline(&self) -> String {
+        match (self.status(), self.outcome.failure.as_ref().map(|f| f.kind)) {
+            ("ok", _) => "all rows acknowledged".to_owned(),
+            ("rejects", _) => "finished, with rejected rows".to_owned(),
+            (_, Some(Kind::BadRow)) => "stopped at a bad row".to_owned(),
+            ("interrupted", _) => "interrupted".to_owned(),
+            ("unavailable", _) => "service unavailable".to_owned(),
+            _ => "failed".to_owned(),
+        }
+    }
+}
+
+fn rounded(value: f64, factor: f64) -> f64 {
+    (value * factor).round() / factor
+}
+
+fn error(failure: &Failure) -> Value {
+    json!({
+        "kind": failure.kind.name(),
+        "message": failure.message,
+        "hint": failure.hint,
+        "source": failure.place.as_ref().map(|p| &p.source),
+        "line": failure.place.as_ref().and_then(|p| p.line),
+    })
+}
