@@ -1,1 +1,268 @@
-//! The embedded server.
+//! The embedded server: a local Zerobus that writes real Delta tables. This file
+//! starts and ends it.
+
+mod auth;
+mod builder;
+mod catalog;
+mod columns;
+mod decode;
+mod decode_json;
+mod decode_proto;
+mod delta_types;
+mod descriptor;
+mod http;
+mod numbers;
+mod plan;
+mod requests;
+mod service;
+mod table;
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tonic::service::Routes;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+
+use crate::schema::{Column, TableName};
+use crate::wire::zerobus_server::ZerobusServer;
+
+use self::auth::Auth;
+use self::catalog::Catalog;
+use self::service::Service;
+
+/// A stream may have this much on its way before the server has read it.
+const STREAM_WINDOW_BYTES: u32 = 8 << 20;
+/// The same over all streams of one connection.
+const CONNECTION_WINDOW_BYTES: u32 = 32 << 20;
+/// Larger HTTP/2 frames than the default of 16 KiB: fewer wake-ups for each request.
+const FRAME_BYTES_MAX: u32 = 1 << 20;
+/// One request on the wire: the 10 MiB of record bytes and the framing of very small records.
+const REQUEST_BYTES_MAX: usize = 32 << 20;
+/// How long open connections may take to end once the server is told to.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(30);
+/// Held while a server works on a directory.
+const LOCK_FILE: &str = ".zerobus.lock";
+
+/// How the server runs.
+pub struct Options {
+    /// Directory of the tables: `DIR/<catalog>/<schema>/<table>`.
+    pub dir: PathBuf,
+    /// Address to listen on; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Accepted OAuth clients: (id, secret).
+    pub clients: Vec<(String, String)>,
+    /// Make a table that does not exist from the first stream's descriptor.
+    pub auto_create: bool,
+    /// Least spacing of Delta commits of one table; zero: as soon as rows wait and the last commit ended.
+    pub commit_interval: Duration,
+}
+
+/// A running server. Dropping it without [`Emulator::shutdown`] ends it too, but does
+/// not wait for rows that were received and not yet committed.
+pub struct Emulator {
+    address: SocketAddr,
+    catalog: Arc<Catalog>,
+    /// Its end, sent or dropped, tells streams, writers and the listener to finish.
+    stop: watch::Sender<bool>,
+    server: JoinSet<Result<(), tonic::transport::Error>>,
+    /// Unlocks the directory when it is dropped.
+    _lock: File,
+}
+
+/// Why the server could not start or do what was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EmulatorError {
+    /// The address cannot be bound.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// Another server holds the directory.
+    #[error("directory {} is in use by another server", dir.display())]
+    Locked {
+        /// The directory of the tables.
+        dir: PathBuf,
+    },
+    /// A directory or file of the server cannot be used.
+    #[error("cannot use {}: {source}", path.display())]
+    Directory {
+        /// The directory or file.
+        path: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// A table cannot be made, read or written.
+    #[error("table {table}: {message}")]
+    Table {
+        /// The table's three-part name.
+        table: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// The server ended abnormally.
+    #[error("the server on {address} failed: {message}")]
+    Serve {
+        /// The address it listened on.
+        address: SocketAddr,
+        /// What is wrong.
+        message: String,
+    },
+}
+
+impl EmulatorError {
+    /// Whether another server holds the directory.
+    pub fn is_locked(&self) -> bool {
+        matches!(self, Self::Locked { .. })
+    }
+
+    fn table(name: &TableName, message: impl Into<String>) -> Self {
+        Self::Table {
+            table: name.to_string(),
+            message: message.into(),
+        }
+    }
+}
+
+impl Emulator {
+    /// Makes the directory if needed, locks it, binds the address and serves on the
+    /// current tokio runtime.
+    ///
+    /// # Errors
+    /// The directory cannot be used or is held by another server, or the address
+    /// cannot be bound.
+    pub async fn start(options: Options) -> Result<Self, EmulatorError> {
+        let Options {
+            dir,
+            listen,
+            clients,
+            auto_create,
+            commit_interval,
+        } = options;
+        let unusable = |path: &PathBuf| {
+            let path = path.clone();
+            move |source| EmulatorError::Directory { path, source }
+        };
+        std::fs::create_dir_all(&dir).map_err(unusable(&dir))?;
+        let dir = dir.canonicalize().map_err(unusable(&dir))?;
+        let lock = lock(&dir)?;
+        let unbound = |source| EmulatorError::Listen {
+            address: listen,
+            source,
+        };
+        let listener = TcpListener::bind(listen).await.map_err(unbound)?;
+        let address = listener.local_addr().map_err(unbound)?;
+
+        let (stop, stopped) = watch::channel(false);
+        let catalog = Arc::new(Catalog::new(dir, commit_interval, stopped.clone()));
+        let auth = Arc::new(Auth::new(clients));
+        let service = Service::new(catalog.clone(), auth.clone(), auto_create, stopped.clone());
+        let routes = Routes::from(http::router(auth, address))
+            .add_service(ZerobusServer::new(service).max_decoding_message_size(REQUEST_BYTES_MAX));
+        let mut server = JoinSet::new();
+        server.spawn(
+            Server::builder()
+                .accept_http1(true)
+                .initial_stream_window_size(STREAM_WINDOW_BYTES)
+                .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+                .max_frame_size(FRAME_BYTES_MAX)
+                .add_routes(routes.prepare())
+                .serve_with_incoming_shutdown(
+                    TcpIncoming::from(listener).with_nodelay(Some(true)),
+                    stop_asked(stopped),
+                ),
+        );
+        Ok(Self {
+            address,
+            catalog,
+            stop,
+            server,
+            _lock: lock,
+        })
+    }
+
+    /// The address that the server listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Makes a table unless it exists; `Ok(true)` if it was made.
+    ///
+    /// # Errors
+    /// The columns make no table, or the directory cannot be written.
+    pub async fn create_table(
+        &self,
+        name: &TableName,
+        columns: &[Column],
+    ) -> Result<bool, EmulatorError> {
+        self.catalog.create(name, columns).await
+    }
+
+    /// Whether the table exists.
+    ///
+    /// # Errors
+    /// There is a table, but it cannot be read.
+    pub async fn table_exists(&self, name: &TableName) -> Result<bool, EmulatorError> {
+        Ok(self.catalog.get(name).await?.is_some())
+    }
+
+    /// Ends gracefully: takes no new streams, commits and acknowledges what was
+    /// received, closes the connections.
+    ///
+    /// # Errors
+    /// The server had failed before.
+    pub async fn shutdown(mut self) -> Result<(), EmulatorError> {
+        self.stop.send_replace(true);
+        let served = match tokio::time::timeout(SHUTDOWN_GRACE, self.server.join_next()).await {
+            Ok(Some(Ok(served))) => served.map_err(|error| error.to_string()),
+            Ok(Some(Err(error))) => Err(error.to_string()),
+            Ok(None) => Ok(()),
+            // A connection that does not end: what it sent is committed all the same.
+            Err(_) => {
+                self.server.shutdown().await;
+                Ok(())
+            }
+        };
+        self.catalog.close().await;
+        served.map_err(|message| EmulatorError::Serve {
+            address: self.address,
+            message,
+        })
+    }
+}
+
+/// Ends when the server shall stop, also when its handle was dropped.
+async fn stop_asked(mut stopped: watch::Receiver<bool>) {
+    // An error means that the sender is gone, which is the same request.
+    let _ = stopped.wait_for(|stop| *stop).await;
+}
+
+fn lock(dir: &std::path::Path) -> Result<File, EmulatorError> {
+    let path = dir.join(LOCK_FILE);
+    let failed = |source| EmulatorError::Directory {
+        path: path.clone(),
+        source,
+    };
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(EmulatorError::Locked { dir: dir.into() }),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}

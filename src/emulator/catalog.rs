@@ -1,0 +1,101 @@
+//! Which tables there are: opened once, then shared by their streams.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Mutex, watch};
+use tokio::task::JoinHandle;
+
+use crate::schema::{Column, TableName};
+
+use super::EmulatorError;
+use super::table::{self, Table};
+
+/// The tables under one directory.
+pub(super) struct Catalog {
+    dir: PathBuf,
+    commit_interval: Duration,
+    stopped: watch::Receiver<bool>,
+    tables: Mutex<HashMap<TableName, Open>>,
+}
+
+struct Open {
+    table: Arc<Table>,
+    writer: JoinHandle<()>,
+}
+
+impl Catalog {
+    pub(super) fn new(
+        dir: PathBuf,
+        commit_interval: Duration,
+        stopped: watch::Receiver<bool>,
+    ) -> Self {
+        Self {
+            dir,
+            commit_interval,
+            stopped,
+            tables: Mutex::default(),
+        }
+    }
+
+    /// The table, or none if there is no such table.
+    pub(super) async fn get(&self, name: &TableName) -> Result<Option<Arc<Table>>, EmulatorError> {
+        let mut tables = self.tables.lock().await;
+        self.get_locked(&mut tables, name).await
+    }
+
+    /// Makes the table unless it exists.
+    pub(super) async fn create(
+        &self,
+        name: &TableName,
+        columns: &[Column],
+    ) -> Result<bool, EmulatorError> {
+        let mut tables = self.tables.lock().await;
+        if self.get_locked(&mut tables, name).await?.is_some() {
+            return Ok(false);
+        }
+        table::create(&self.path(name), name, columns).await?;
+        Ok(true)
+    }
+
+    /// Waits until what was queued is committed. Streams must have ended before.
+    pub(super) async fn close(&self) {
+        let tables = std::mem::take(&mut *self.tables.lock().await);
+        for (_, Open { table, writer }) in tables {
+            drop(table);
+            // A writer that ended abnormally has told its streams.
+            let _ = writer.await;
+        }
+    }
+
+    async fn get_locked(
+        &self,
+        tables: &mut HashMap<TableName, Open>,
+        name: &TableName,
+    ) -> Result<Option<Arc<Table>>, EmulatorError> {
+        if let Some(open) = tables.get(name) {
+            return Ok(Some(open.table.clone()));
+        }
+        let path = self.path(name);
+        let opened = table::open(path, name, self.commit_interval, self.stopped.clone()).await?;
+        let Some((table, writer)) = opened else {
+            return Ok(None);
+        };
+        let table = Arc::new(table);
+        let open = Open {
+            table: table.clone(),
+            writer,
+        };
+        tables.insert(name.clone(), open);
+        Ok(Some(table))
+    }
+
+    fn path(&self, name: &TableName) -> PathBuf {
+        self.dir
+            .join(name.catalog())
+            .join(name.schema())
+            .join(name.table())
+    }
+}

@@ -1,0 +1,104 @@
+//! The rows of an Arrow batch under construction, and what can be wrong with one.
+
+use deltalake_core::arrow::array::{RecordBatch, RecordBatchOptions};
+use deltalake_core::arrow::datatypes::{FieldRef, Fields, SchemaRef};
+use deltalake_core::arrow::error::ArrowError;
+
+use crate::schema::Column;
+
+use super::builder::Builder;
+
+/// What is wrong with a value, and in which field.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Problem {
+    /// The fields from the inside out.
+    path: Vec<String>,
+    reason: String,
+}
+
+impl Problem {
+    pub(super) fn new(reason: impl Into<String>) -> Self {
+        Self {
+            path: Vec::new(),
+            reason: reason.into(),
+        }
+    }
+
+    pub(super) fn within(mut self, field: &str) -> Self {
+        self.path.push(field.to_owned());
+        self
+    }
+}
+
+impl From<String> for Problem {
+    fn from(reason: String) -> Self {
+        Self::new(reason)
+    }
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if !self.path.is_empty() {
+            let path: Vec<&str> = self.path.iter().rev().map(String::as_str).collect();
+            write!(f, "field \"{}\": ", path.join("."))?;
+        }
+        f.write_str(&self.reason)
+    }
+}
+
+/// The rows of one Arrow batch under construction.
+pub(super) struct Rows {
+    schema: SchemaRef,
+    pub(super) cells: Vec<Cell>,
+    pub(super) count: usize,
+}
+
+impl Rows {
+    pub(super) fn new(columns: &[Column], schema: &SchemaRef) -> Result<Self, String> {
+        Ok(Self {
+            schema: schema.clone(),
+            cells: cells(columns, schema.fields())?,
+            count: 0,
+        })
+    }
+
+    pub(super) fn finish(self) -> Result<RecordBatch, ArrowError> {
+        let arrays = self.cells.into_iter().map(|cell| cell.builder.finish());
+        let arrays = arrays.collect::<Result<_, _>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(self.count));
+        RecordBatch::try_new_with_options(self.schema, arrays, &options)
+    }
+}
+
+/// One column, or one field of a STRUCT.
+pub(super) struct Cell {
+    pub(super) name: String,
+    pub(super) nullable: bool,
+    pub(super) builder: Builder,
+}
+
+impl Cell {
+    /// Appends NULL if the column may hold it.
+    pub(super) fn push_null(&mut self) -> Result<(), Problem> {
+        if !self.nullable {
+            return Err(Problem::new("missing, but the column is NOT NULL").within(&self.name));
+        }
+        self.builder.push_null();
+        Ok(())
+    }
+}
+
+/// The cells of a record or a STRUCT.
+pub(super) fn cells(columns: &[Column], fields: &Fields) -> Result<Vec<Cell>, String> {
+    if columns.len() != fields.len() {
+        return Err("columns and Arrow fields differ in number".into());
+    }
+    let cell = |(column, field): (&Column, &FieldRef)| {
+        Ok(Cell {
+            name: column.name.clone(),
+            nullable: column.nullable,
+            builder: Builder::new(&column.ty, field.data_type())?,
+        })
+    };
+    columns.iter().zip(fields).map(cell).collect()
+}

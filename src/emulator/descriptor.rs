@@ -1,0 +1,234 @@
+//! A stream's record descriptor: checked to stand alone, made usable for decoding, and
+//! read as the columns of a new table.
+
+use std::collections::{HashMap, HashSet};
+
+use prost::Message as _;
+use prost_reflect::{Cardinality, DescriptorPool, FieldDescriptor, Kind, MessageDescriptor};
+use prost_types::field_descriptor_proto::{Label, Type};
+use prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorProto};
+
+use crate::schema::{Column, ColumnType};
+
+/// The record message of a serialized `google.protobuf.DescriptorProto`.
+///
+/// # Errors
+/// The bytes are no descriptor, or it refers to anything outside itself.
+pub(super) fn parse(bytes: &[u8]) -> Result<MessageDescriptor, String> {
+    let mut root = DescriptorProto::decode(bytes)
+        .map_err(|error| format!("descriptor_proto is no DescriptorProto: {error}"))?;
+    let name = root.name().to_owned();
+    if name.is_empty() {
+        return Err("descriptor_proto has no message name".into());
+    }
+    let mut types = Types::default();
+    types.collect("", &root);
+    types.check(&root)?;
+    make_plain(&mut root);
+    // A file around the message. In proto2 every field has presence, so that what is
+    // absent on the wire is absent here whatever syntax the message was written in.
+    let file = FileDescriptorProto {
+        name: Some("record.proto".into()),
+        syntax: Some("proto2".into()),
+        message_type: vec![root],
+        ..FileDescriptorProto::default()
+    };
+    let mut pool = DescriptorPool::new();
+    pool.add_file_descriptor_proto(file)
+        .map_err(|error| format!("descriptor_proto is not valid: {error}"))?;
+    pool.get_message_by_name(&name)
+        .ok_or_else(|| format!("descriptor_proto holds no message \"{name}\""))
+}
+
+/// The absolute names of what the descriptor itself declares.
+#[derive(Default)]
+struct Types {
+    /// Each message, and whether it is the entry of a map.
+    messages: HashMap<String, bool>,
+    enums: HashSet<String>,
+}
+
+impl Types {
+    fn collect(&mut self, scope: &str, message: &DescriptorProto) {
+        let name = format!("{scope}.{}", message.name());
+        for nested in &message.nested_type {
+            self.collect(&name, nested);
+        }
+        for nested in &message.enum_type {
+            self.enums.insert(format!("{name}.{}", nested.name()));
+        }
+        self.messages.insert(name, is_map_entry(message));
+    }
+
+    fn check(&self, message: &DescriptorProto) -> Result<(), String> {
+        if is_map_entry(message) {
+            check_map_entry(message)?;
+        }
+        for field in &message.field {
+            self.check_field(field)?;
+        }
+        message
+            .nested_type
+            .iter()
+            .try_for_each(|nested| self.check(nested))
+    }
+
+    fn check_field(&self, field: &FieldDescriptorProto) -> Result<(), String> {
+        let (name, type_name) = (field.name(), field.type_name());
+        if field.extendee.is_some() {
+            return Err(format!("field \"{name}\" is an extension"));
+        }
+        let has_type = field.r#type.is_some();
+        let known = match field.r#type() {
+            Type::Group => {
+                return Err(format!(
+                    "field \"{name}\" is a group, which has no column type"
+                ));
+            }
+            Type::Message => self.messages.contains_key(type_name),
+            Type::Enum => self.enums.contains(type_name),
+            // A compiler that could not resolve a name leaves the type out.
+            _ => has_type && type_name.is_empty(),
+        };
+        if !known {
+            return Err(format!(
+                "Proto not self-contained for field \"{name}\" with type name \"{type_name}\". Error Code: 4033"
+            ));
+        }
+        if self.messages.get(type_name) == Some(&true) && field.label() != Label::Repeated {
+            return Err(format!("map field \"{name}\" is not repeated"));
+        }
+        Ok(())
+    }
+}
+
+fn is_map_entry(message: &DescriptorProto) -> bool {
+    message.options.as_ref().is_some_and(|o| o.map_entry())
+}
+
+/// The decoder relies on the shape of map entries.
+fn check_map_entry(entry: &DescriptorProto) -> Result<(), String> {
+    let name = entry.name();
+    let fit = match &entry.field[..] {
+        [key, value] => {
+            let key_fits = !matches!(
+                key.r#type(),
+                Type::Float | Type::Double | Type::Bytes | Type::Message | Type::Enum | Type::Group
+            );
+            let singular = |field: &FieldDescriptorProto| field.label() == Label::Optional;
+            let numbers = (key.number(), value.number()) == (1, 2);
+            key_fits && numbers && singular(key) && singular(value)
+        }
+        _ => false,
+    };
+    if fit {
+        Ok(())
+    } else {
+        Err(format!(
+            "map entry \"{name}\" needs an integer, bool or string key = 1 and a value = 2"
+        ))
+    }
+}
+
+/// Leaves out what only matters to a compiler, and would be refused here.
+fn make_plain(message: &mut DescriptorProto) {
+    message.extension.clear();
+    message.extension_range.clear();
+    for field in &mut message.field {
+        // A proto3 optional is an ordinary field of proto2; its oneof of one may stay.
+        field.proto3_optional = None;
+        field.default_value = None;
+        field.options = None;
+        // JSON names play no part, but two that are alike would be refused.
+        field.json_name = field.name.clone();
+    }
+    for nested in &mut message.enum_type {
+        for value in &mut nested.value {
+            value.options = None;
+        }
+    }
+    message.nested_type.iter_mut().for_each(make_plain);
+}
+
+/// The columns of a table for these records, in the descriptor's order.
+///
+/// # Errors
+/// Some fields have no column type; all of them are named.
+pub(super) fn columns(message: &MessageDescriptor) -> Result<Vec<Column>, String> {
+    let mut path = vec![message.clone()];
+    columns_below(message, &mut path).map_err(|problems| problems.join("; "))
+}
+
+/// `path` holds the messages around, so that recursion is found.
+fn columns_below(
+    message: &MessageDescriptor,
+    path: &mut Vec<MessageDescriptor>,
+) -> Result<Vec<Column>, Vec<String>> {
+    let mut columns = Vec::new();
+    let mut problems = Vec::new();
+    // `fields()` goes by number; a table keeps the order in which they are written.
+    for field in &message.descriptor_proto().field {
+        let Some(field) = message.get_field_by_name(field.name()) else {
+            continue;
+        };
+        match column_type(&field, path) {
+            Ok(ty) => columns.push(Column {
+                name: field.name().to_owned(),
+                ty,
+                nullable: field.cardinality() != Cardinality::Required,
+            }),
+            Err(inner) => problems.extend(inner),
+        }
+    }
+    if columns.is_empty() && problems.is_empty() {
+        problems.push(format!("message \"{}\" has no fields", message.full_name()));
+    }
+    if problems.is_empty() {
+        Ok(columns)
+    } else {
+        Err(problems)
+    }
+}
+
+fn column_type(
+    field: &FieldDescriptor,
+    path: &mut Vec<MessageDescriptor>,
+) -> Result<ColumnType, Vec<String>> {
+    if let (true, Kind::Message(entry)) = (field.is_map(), field.kind()) {
+        let key = column_type(&entry.map_entry_key_field(), path)?;
+        let value = column_type(&entry.map_entry_value_field(), path)?;
+        return Ok(ColumnType::Map(Box::new(key), Box::new(value)));
+    }
+    let ty = match field.kind() {
+        Kind::Double => ColumnType::Double,
+        Kind::Float => ColumnType::Float,
+        Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => ColumnType::Int,
+        Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 | Kind::Uint32 | Kind::Fixed32 => {
+            ColumnType::BigInt
+        }
+        Kind::Uint64 | Kind::Fixed64 => ColumnType::Decimal {
+            precision: 20,
+            scale: 0,
+        },
+        Kind::Bool => ColumnType::Boolean,
+        Kind::String | Kind::Enum(_) => ColumnType::String,
+        Kind::Bytes => ColumnType::Binary,
+        Kind::Message(message) => {
+            if path.contains(&message) {
+                return Err(vec![format!(
+                    "field \"{}\" is recursive, which has no column type",
+                    field.full_name()
+                )]);
+            }
+            path.push(message.clone());
+            let columns = columns_below(&message, path);
+            path.pop();
+            ColumnType::Struct(columns?)
+        }
+    };
+    Ok(if field.is_list() {
+        ColumnType::Array(Box::new(ty))
+    } else {
+        ty
+    })
+}

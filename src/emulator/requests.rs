@@ -1,0 +1,130 @@
+//! The requests of a stream: what they hold, their limits, and their numbering.
+
+use bytes::Bytes;
+use tonic::Status;
+
+use crate::wire::ephemeral_stream_request::Payload;
+use crate::wire::ingest_record_batch_request::Batch;
+use crate::wire::ingest_record_request::Record;
+use crate::wire::{EphemeralStreamRequest, IngestRecordBatchRequest, IngestRecordRequest};
+
+/// Record bytes of one request, the service's own limit.
+const RECORD_BYTES_MAX: usize = 10 << 20;
+/// Requests that wait are decoded together up to this size.
+const CHUNK_BYTES: usize = 4 << 20;
+/// And up to this number.
+const CHUNK_REQUESTS: usize = 8192;
+
+/// The records of one request.
+pub(super) enum Records {
+    Proto(Vec<Bytes>),
+    Json(Vec<String>),
+}
+
+impl Records {
+    /// The protobuf field that such records come in, for messages.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Proto(_) => "protobuf",
+            Self::Json(_) => "JSON",
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Proto(records) => records.iter().map(Bytes::len).sum(),
+            Self::Json(records) => records.iter().map(String::len).sum(),
+        }
+    }
+}
+
+/// Consecutive requests.
+#[derive(Default)]
+pub(super) struct Chunk {
+    pub(super) requests: Vec<(i64, Records)>,
+    bytes: usize,
+}
+
+impl Chunk {
+    pub(super) fn is_full(&self) -> bool {
+        self.bytes >= CHUNK_BYTES || self.requests.len() >= CHUNK_REQUESTS
+    }
+
+    pub(super) fn push(&mut self, (offset, records): (i64, Records)) {
+        self.bytes += records.bytes();
+        self.requests.push((offset, records));
+    }
+}
+
+/// Takes the requests of one stream in their order.
+#[derive(Default)]
+pub(super) struct Numbering {
+    next: i64,
+}
+
+impl Numbering {
+    /// The offset and records of the next request.
+    ///
+    /// # Errors
+    /// What a client must not send.
+    pub(super) fn take(
+        &mut self,
+        request: EphemeralStreamRequest,
+    ) -> Result<(i64, Records), Status> {
+        let (offset, records) = match request.payload {
+            Some(Payload::IngestRecord(IngestRecordRequest { offset_id, record })) => {
+                let records = match record {
+                    Some(Record::ProtoEncodedRecord(record)) => Records::Proto(vec![record]),
+                    Some(Record::JsonRecord(record)) => Records::Json(vec![record]),
+                    Some(Record::AvroEncodedRecord(_)) => return Err(avro()),
+                    None => return Err(empty("ingest_record holds no record")),
+                };
+                (offset_id, records)
+            }
+            Some(Payload::IngestRecordBatch(IngestRecordBatchRequest { offset_id, batch })) => {
+                let records = match batch {
+                    Some(Batch::ProtoEncodedBatch(batch)) => Records::Proto(batch.records),
+                    Some(Batch::JsonBatch(batch)) => Records::Json(batch.records),
+                    Some(Batch::AvroBatch(_)) => return Err(avro()),
+                    None => return Err(empty("ingest_record_batch holds no batch")),
+                };
+                (offset_id, records)
+            }
+            Some(Payload::CreateStream(_)) => {
+                return Err(empty("create_stream was sent before on this stream"));
+            }
+            None => return Err(empty("the request is empty")),
+        };
+        let next = self.next;
+        match offset {
+            Some(offset) if offset == next => {}
+            Some(offset) => {
+                return Err(Status::invalid_argument(format!(
+                    "offset {offset} is not consecutive, expected {next}. Error Code: 4002"
+                )));
+            }
+            None => {
+                return Err(Status::invalid_argument(format!(
+                    "the request has no offset_id, expected {next}. Error Code: 4002"
+                )));
+            }
+        }
+        let bytes = records.bytes();
+        if bytes > RECORD_BYTES_MAX {
+            return Err(Status::invalid_argument(format!(
+                "the request at offset {next} holds {bytes} bytes of records, at most {RECORD_BYTES_MAX} are allowed"
+            )));
+        }
+        self.next += 1;
+        Ok((next, records))
+    }
+}
+
+fn empty(reason: &str) -> Status {
+    Status::invalid_argument(reason)
+}
+
+/// What a stream with Avro records is told.
+pub(super) fn avro() -> Status {
+    Status::unimplemented("this server takes no Avro records, send protobuf or JSON")
+}

@@ -1,0 +1,323 @@
+//! The gRPC service: a stream from its first message to its last acknowledgement.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::{FutureExt as _, Stream, stream};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tonic::metadata::MetadataMap;
+use tonic::{Request, Response, Status, Streaming};
+use uuid::Uuid;
+
+use crate::schema::TableName;
+use crate::wire::ephemeral_stream_request::Payload;
+use crate::wire::ephemeral_stream_response::Payload as Answer;
+use crate::wire::zerobus_server::Zerobus;
+use crate::wire::{
+    CreateIngestStreamRequest, CreateIngestStreamResponse, EphemeralStreamRequest,
+    EphemeralStreamResponse, IngestRecordResponse, PersistentStreamRequest,
+    PersistentStreamResponse, RecordType, RetireStreamRequest, RetireStreamResponse,
+};
+
+use super::EmulatorError;
+use super::auth::{Auth, Refusal};
+use super::catalog::Catalog;
+use super::decode::{Decoder, Format};
+use super::requests::{Chunk, Numbering, avro};
+use super::table::{Acks, Table};
+use super::{descriptor, plan};
+
+/// The metadata that names the table.
+const TABLE_KEY: &str = "x-databricks-zerobus-table-name";
+/// Answers that a client has not taken yet; more make the stream wait.
+const ANSWERS_MAX: usize = 16;
+
+type Answers = mpsc::Sender<Result<EphemeralStreamResponse, Status>>;
+type BoxStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// The service and what its streams share.
+#[derive(Clone)]
+pub(super) struct Service {
+    catalog: Arc<Catalog>,
+    auth: Arc<Auth>,
+    auto_create: bool,
+    stopped: watch::Receiver<bool>,
+}
+
+#[tonic::async_trait]
+impl Zerobus for Service {
+    type EphemeralStreamStream = BoxStream<EphemeralStreamResponse>;
+    type PersistentStreamStream = BoxStream<PersistentStreamResponse>;
+
+    async fn ephemeral_stream(
+        &self,
+        request: Request<Streaming<EphemeralStreamRequest>>,
+    ) -> Result<Response<Self::EphemeralStreamStream>, Status> {
+        let name = self.authorize(request.metadata())?;
+        let (answers, mut answered) = mpsc::channel(ANSWERS_MAX);
+        let service = self.clone();
+        // Clients wait for the headers before they send anything: answer at once.
+        tokio::spawn(async move {
+            if let Err(status) = service.serve(&name, request.into_inner(), &answers).await {
+                // The client may be gone.
+                let _ = answers.send(Err(status)).await;
+            }
+        });
+        let answered = stream::poll_fn(move |context| answered.poll_recv(context));
+        Ok(Response::new(Box::pin(answered)))
+    }
+
+    async fn persistent_stream(
+        &self,
+        _: Request<Streaming<PersistentStreamRequest>>,
+    ) -> Result<Response<Self::PersistentStreamStream>, Status> {
+        Err(Status::unimplemented(
+            "this server has no persistent streams, use EphemeralStream",
+        ))
+    }
+
+    async fn retire_stream(
+        &self,
+        _: Request<RetireStreamRequest>,
+    ) -> Result<Response<RetireStreamResponse>, Status> {
+        Err(Status::unimplemented(
+            "this server has no persistent streams to retire",
+        ))
+    }
+}
+
+impl Service {
+    pub(super) fn new(
+        catalog: Arc<Catalog>,
+        auth: Arc<Auth>,
+        auto_create: bool,
+        stopped: watch::Receiver<bool>,
+    ) -> Self {
+        Self {
+            catalog,
+            auth,
+            auto_create,
+            stopped,
+        }
+    }
+
+    /// The table that the call's metadata names and its token is good for.
+    fn authorize(&self, metadata: &MetadataMap) -> Result<TableName, Status> {
+        let value = |key: &str| metadata.get(key).and_then(|value| value.to_str().ok());
+        let token = value("authorization")
+            .and_then(|value| value.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .map(|(_, token)| token.trim())
+            .ok_or_else(|| Status::unauthenticated("no bearer token in the call's metadata"))?;
+        let table = value(TABLE_KEY).unwrap_or_default();
+        match self.auth.check(token, table, Instant::now()) {
+            Err(Refusal::Unknown) => Err(Status::unauthenticated(
+                "the token is unknown or has expired",
+            )),
+            _ if table.is_empty() => Err(Status::invalid_argument(format!(
+                "no {TABLE_KEY} in the call's metadata"
+            ))),
+            Err(Refusal::OtherTable(granted)) => Err(Status::permission_denied(format!(
+                "the token is for table {granted}, not for {table}"
+            ))),
+            Ok(()) => table
+                .parse()
+                .map_err(|error| Status::invalid_argument(format!("{TABLE_KEY}: {error}"))),
+        }
+    }
+
+    async fn serve(
+        mut self,
+        name: &TableName,
+        mut requests: Streaming<EphemeralStreamRequest>,
+        answers: &Answers,
+    ) -> Result<(), Status> {
+        let first = tokio::select! {
+            first = requests.message() => first?,
+            _ = self.stopped.wait_for(|stop| *stop) => return Err(stopping()),
+        };
+        let create = match first.and_then(|first| first.payload) {
+            Some(Payload::CreateStream(create)) => create,
+            Some(_) => {
+                return Err(Status::invalid_argument(
+                    "the first request must be create_stream",
+                ));
+            }
+            None => return Err(Status::invalid_argument("no create_stream was sent")),
+        };
+        let decoder = Arc::new(self.open(name, create).await?);
+        let created = Answer::CreateStreamResponse(CreateIngestStreamResponse {
+            stream_id: Some(Uuid::new_v4().to_string()),
+        });
+        // A failed send means that the client is gone: so is its stream.
+        if answers.send(answer(created)).await.is_err() {
+            return Ok(());
+        }
+
+        // Three stages, so that receiving, decoding and committing overlap. Dropping
+        // the set ends the first two.
+        let (chunks, chunked) = mpsc::channel(1);
+        let (acks, mut durable) = Acks::new();
+        let mut stages = JoinSet::new();
+        stages.spawn(read(requests, chunks, self.stopped));
+        stages.spawn(store(decoder, chunked, acks));
+        loop {
+            let heard = tokio::select! {
+                heard = durable.recv() => heard,
+                () = answers.closed() => return Ok(()),
+            };
+            let offset = match heard {
+                Some(Ok(offset)) => offset,
+                Some(Err(reason)) => return Err(Status::internal(reason)),
+                // Everything that was received is committed and acknowledged.
+                None => break,
+            };
+            let ack = Answer::IngestRecordResponse(IngestRecordResponse {
+                durability_ack_up_to_offset: Some(offset),
+            });
+            if answers.send(answer(ack)).await.is_err() {
+                return Ok(());
+            }
+        }
+        while let Some(stage) = stages.join_next().await {
+            stage.map_err(|error| Status::internal(format!("the stream failed: {error}")))??;
+        }
+        Ok(())
+    }
+
+    /// The table of a new stream, made if that is asked for, and how to decode for it.
+    async fn open(
+        &self,
+        name: &TableName,
+        create: CreateIngestStreamRequest,
+    ) -> Result<Decoder, Status> {
+        let asked = create.table_name();
+        if asked != name.to_string() {
+            return Err(Status::invalid_argument(format!(
+                "create_stream names table \"{asked}\", but {TABLE_KEY} names {name}"
+            )));
+        }
+        let invalid = |error: String| Status::invalid_argument(format!("table {name}: {error}"));
+        let record_type = create.record_type.unwrap_or_default();
+        let message = match RecordType::try_from(record_type) {
+            Ok(RecordType::Unspecified | RecordType::Proto) => {
+                let bytes = create.descriptor_proto.unwrap_or_default();
+                if bytes.is_empty() {
+                    return Err(invalid("protobuf records need a descriptor_proto".into()));
+                }
+                Some(descriptor::parse(&bytes).map_err(invalid)?)
+            }
+            Ok(RecordType::Json) => None,
+            Ok(RecordType::Avro) => return Err(avro()),
+            Err(_) => return Err(invalid(format!("unknown record_type {record_type}"))),
+        };
+        let table = self.table(name, message.as_ref()).await?;
+        let format = match message {
+            Some(message) => Format::Proto(plan::plan(&message, &table.columns).map_err(invalid)?),
+            None => Format::Json,
+        };
+        Ok(Decoder { table, format })
+    }
+
+    async fn table(
+        &self,
+        name: &TableName,
+        message: Option<&prost_reflect::MessageDescriptor>,
+    ) -> Result<Arc<Table>, Status> {
+        let failed = |error: EmulatorError| Status::internal(error.to_string());
+        if let Some(table) = self.catalog.get(name).await.map_err(failed)? {
+            return Ok(table);
+        }
+        if let (true, Some(message)) = (self.auto_create, message) {
+            let columns = descriptor::columns(message)
+                .map_err(|error| Status::invalid_argument(format!("table {name}: {error}")))?;
+            self.catalog.create(name, &columns).await.map_err(failed)?;
+        }
+        let made = self.catalog.get(name).await.map_err(failed)?;
+        made.ok_or_else(|| Status::not_found(format!("table {name} does not exist")))
+    }
+}
+
+/// Reads requests until the client or the server ends the stream, as chunks of what
+/// has arrived. An error goes behind the requests before it.
+async fn read(
+    mut requests: Streaming<EphemeralStreamRequest>,
+    chunks: mpsc::Sender<Result<Chunk, Status>>,
+    mut stopped: watch::Receiver<bool>,
+) -> Result<(), Status> {
+    let mut numbering = Numbering::default();
+    loop {
+        let mut next = tokio::select! {
+            next = requests.message() => Some(next),
+            _ = stopped.wait_for(|stop| *stop) => requests.message().now_or_never(),
+        };
+        let mut chunk = Chunk::default();
+        let end = loop {
+            match next {
+                Some(Ok(Some(request))) => match numbering.take(request) {
+                    Ok(request) => chunk.push(request),
+                    Err(status) => break Some(Err(status)),
+                },
+                Some(Ok(None)) => break Some(Ok(())),
+                Some(Err(status)) => break Some(Err(status)),
+                None => break None,
+            }
+            if chunk.is_full() {
+                break None;
+            }
+            next = requests.message().now_or_never();
+        };
+        // A failed send means that the next stage has ended, and says why.
+        if !chunk.requests.is_empty() && chunks.send(Ok(chunk)).await.is_err() {
+            return Ok(());
+        }
+        let end = match end {
+            None if *stopped.borrow() => Some(Err(stopping())),
+            end => end,
+        };
+        match end {
+            None => {}
+            Some(Ok(())) => return Ok(()),
+            Some(Err(status)) => {
+                let _ = chunks.send(Err(status)).await;
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Decodes chunks and queues them for the table's writer.
+async fn store(
+    decoder: Arc<Decoder>,
+    mut chunks: mpsc::Receiver<Result<Chunk, Status>>,
+    acks: Arc<Acks>,
+) -> Result<(), Status> {
+    while let Some(chunk) = chunks.recv().await {
+        let chunk = chunk?;
+        let table = decoder.table.clone();
+        let decoder = decoder.clone();
+        let decoded = tokio::task::spawn_blocking(move || decoder.decode(&chunk))
+            .await
+            .map_err(|error| Status::internal(format!("decoding failed: {error}")))?;
+        if let Some((batch, offset)) = decoded.good {
+            let queued = table.write(batch, offset, &acks).await;
+            queued.map_err(Status::internal)?;
+        }
+        if let Some(status) = decoded.refusal {
+            return Err(status);
+        }
+    }
+    Ok(())
+}
+
+fn answer(payload: Answer) -> Result<EphemeralStreamResponse, Status> {
+    Ok(EphemeralStreamResponse {
+        payload: Some(payload),
+    })
+}
+
+fn stopping() -> Status {
+    Status::unavailable("the server is shutting down")
+}
