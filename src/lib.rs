@@ -11,7 +11,6 @@
 
 pub mod cli;
 pub mod client;
-pub mod client;
 pub mod commands;
 #[cfg(feature = "emulator")]
 pub mod emulator;
