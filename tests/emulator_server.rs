@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
-use deltalake_core::arrow::array::RecordBatch;
+use deltalake_core::arrow::array::{ArrayRef, RecordBatch};
 use deltalake_core::arrow::compute::concat_batches;
 use deltalake_core::arrow::util::display::array_value_to_string;
 use deltalake_core::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -301,7 +301,7 @@ async fn rows(dir: &Path) -> Vec<Vec<String>> {
     };
     let all: RecordBatch = concat_batches(&first.schema(), &batches).unwrap();
     let row = |i| {
-        let text = |column| array_value_to_string(column, i).unwrap();
+        let text = |column: &ArrayRef| array_value_to_string(column, i).unwrap();
         all.columns().iter().map(text).collect()
     };
     let mut rows: Vec<Vec<String>> = (0..all.num_rows()).map(row).collect();
