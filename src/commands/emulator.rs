@@ -28,17 +28,16 @@ pub(super) async fn run(args: EmulatorArgs) -> Result<u8, Failure> {
     })
     .await?;
     let url = format!("http://{}", emulator.address());
-    // A secret that was given is known to whom it concerns.
-    let secret = if made {
-        secret
-    } else {
-        "<the secret given by --client>".to_owned()
+    let secret = match made {
+        true => format!("export DATABRICKS_CLIENT_SECRET={secret}"),
+        // One that was given is known to whom it concerns.
+        false => "# DATABRICKS_CLIENT_SECRET: as given by --client".to_owned(),
     };
     super::print(&format!(
         "export ZEROBUS_ENDPOINT={url}\n\
          export DATABRICKS_HOST={url}\n\
          export DATABRICKS_CLIENT_ID={id}\n\
-         export DATABRICKS_CLIENT_SECRET={secret}\n"
+         {secret}\n"
     ))?;
     tokio::select! {
         _ = interrupt.recv() => {}

@@ -130,7 +130,7 @@ impl<'e> Encoder<'e> {
                 self.path.push(Step::Field(&message.fields[index].name));
                 self.bad(Misread::new(
                     ReasonKind::Missing,
-                    "is required, but missing",
+                    "required, but missing",
                 ));
                 self.path.pop();
             }
@@ -159,19 +159,19 @@ impl<'e> Encoder<'e> {
     ) -> bool {
         let field = &message.fields[index];
         if self.set_bit(base, index) {
-            self.bad(Misread::new(ReasonKind::Duplicate, "is given twice"));
+            self.bad(Misread::new(ReasonKind::Duplicate, "given twice"));
             return false;
         }
         if null {
             if field.required {
-                self.bad(Misread::new(ReasonKind::Missing, "is required, but null"));
+                self.bad(Misread::new(ReasonKind::Missing, "required, but null"));
             }
             return false;
         }
         if let Some(oneof) = field.oneof
             && self.set_bit(base, message.fields.len() + oneof)
         {
-            let what = format!("is a second member of oneof \"{}\"", message.oneofs[oneof]);
+            let what = format!("a second member of oneof \"{}\"", message.oneofs[oneof]);
             self.bad(Misread::new(ReasonKind::Duplicate, what));
             return false;
         }
@@ -296,7 +296,7 @@ impl<'e> Encoder<'e> {
             if let Err(misread) = value::put_scalar(self.out, key, Token::Untyped(&name)) {
                 self.bad(misread);
             } else if !keys.insert(self.out[key_start..].to_vec()) {
-                self.bad(Misread::new(ReasonKind::Duplicate, "is given twice"));
+                self.bad(Misread::new(ReasonKind::Duplicate, "given twice"));
             }
             self.tag(2, field.ty);
             self.value(field.ty, json)?;
@@ -389,7 +389,7 @@ impl<'e> Encoder<'e> {
         };
         self.bad(Misread::new(
             ReasonKind::Type,
-            format!("is {found}, expected {expected}"),
+            format!("{found}, expected {expected}"),
         ));
         Ok(())
     }
@@ -398,7 +398,7 @@ impl<'e> Encoder<'e> {
 /// A field that a message does not have, with the one that may have been meant.
 pub(super) fn unknown_field(message: &MessagePlan, name: &str) -> Misread {
     let names = message.fields.iter().map(|f| f.name.as_str());
-    let mut text = format!("is no field of {}", message.name);
+    let mut text = format!("no such field in {}", message.name);
     if let Some(close) = closest(name, names) {
         text.push_str(&format!(" (did you mean \"{close}\"?)"));
     }

@@ -1,0 +1,322 @@
+//! What goes wrong before or during a load: the exit code, and a message that says where,
+//! what, and what next.
+
+use std::net::TcpListener;
+
+use insta::assert_snapshot;
+use serde_json::json;
+
+use crate::rig::{AIR, Ran, Rig, air_row, numbers, sample};
+
+/// The message and the code, with what differs from run to run cut out.
+fn told(rig: &Rig, ran: &Ran) -> String {
+    let dir = rig.path().display().to_string();
+    let text = ran.stderr.replace(&dir, "DIR");
+    let text = text.replace(env!("CARGO_MANIFEST_DIR"), "SRC");
+    format!("exit {}\n{text}", ran.code)
+}
+
+#[test]
+fn a_bad_row_is_named_by_file_line_field_and_value() {
+    let rig = Rig::new();
+    let mut rows: String = (0..5).map(air_row).collect();
+    rows.push_str("{\"device_name\": \"x\", \"temp\": \"12x\", \"humidity\": 5}\n");
+    rows.push_str(&air_row(6));
+    rig.file("data.ndjson", rows);
+    let ran = rig.ingest(&["data.ndjson"]).exits(4);
+    assert_snapshot!(told(&rig, &ran), @r#"
+    exit 4
+    error: data.ndjson:6: field "temp": "12x" is not an int32
+      hint: --max-errors 10 --rejects bad.ndjson loads the good rows and keeps the bad ones
+    "#);
+    let summary = ran.summary();
+    assert_eq!(summary["status"], "too_many_rejects");
+    assert_eq!(
+        summary["records"],
+        json!({"read": 6, "acked": 5, "rejected": 1, "unsent": 0, "in_doubt": 0, "resent": 0})
+    );
+    assert_eq!(summary["error"]["source"], "data.ndjson");
+    assert_eq!(summary["error"]["line"], 6);
+    assert_eq!(numbers(&rig.air_rows()), [0, 1, 2, 3, 4], "what was accepted is there");
+}
+
+#[test]
+fn the_hint_works_and_rejects_can_be_mended_and_loaded_again() {
+    let rig = Rig::new();
+    let bad = ["{\"temp\": 3000000000, \"humidty\": 1}", "{\"temp\": 1.5}", "not json"];
+    let text = [&air_row(1), bad[0], "\r\n", bad[1], "\n\n", bad[2], "\n", &air_row(2)].concat();
+    rig.file("data.ndjson", text);
+    rig.file("bad.ndjson", "kept from before\n");
+    let ran = rig.ingest(&["--max-errors", "10", "--rejects", "bad.ndjson", "data.ndjson"]).exits(3);
+    assert_snapshot!(told(&rig, &ran), @r#"
+    exit 3
+    warning: data.ndjson:2: field "temp": 3000000000 is out of range for an int32 (-2147483648 to 2147483647)
+    warning: data.ndjson:2: field "humidty": no such field in AirQuality (did you mean "humidity"?)
+    warning: data.ndjson:3: field "temp": 1.5 is not a whole number, as an int32 must be
+    warning: data.ndjson:5: not valid JSON at column 1: expected a JSON object
+    "#);
+    assert_eq!(ran.summary()["records"]["rejected"], 3);
+    let read = |name: &str| std::fs::read_to_string(rig.path().join(name)).unwrap();
+    assert_eq!(read("bad.ndjson"), bad.map(|b| format!("{b}\n")).concat());
+    assert_eq!(read("bad.ndjson.1"), "kept from before\n");
+    let reasons = read("bad.ndjson.reasons.ndjson");
+    let first: serde_json::Value = serde_json::from_str(reasons.lines().next().unwrap()).unwrap();
+    let byte = air_row(1).len();
+    assert_eq!(
+        first,
+        json!({"source": "data.ndjson", "line": 2, "byte": byte, "field": "temp", "kind": "range",
+               "message": "3000000000 is out of range for an int32 (-2147483648 to 2147483647)"})
+    );
+    assert_eq!(reasons.lines().count(), 4);
+    assert_eq!(numbers(&rig.air_rows()), [1, 2]);
+}
+
+#[test]
+fn bad_cells_of_a_csv_are_named_and_its_rejects_have_the_header() {
+    let rig = Rig::new();
+    rig.file(
+        "data.csv",
+        "device_name,temp,humidity\na,\" 1,234\",1\nb,1e3,2\n\"c\"x,1,3\nd,1\ne,1,4,5\n\"multi\nline\",x,6\n",
+    );
+    let ran = rig.ingest(&["--max-errors", "10", "--rejects", "bad.csv", "data.csv"]).exits(3);
+    assert_snapshot!(told(&rig, &ran), @r#"
+    exit 3
+    warning: data.csv:2: field "temp": " 1,234" is not an int32
+    warning: data.csv:4: text after the closing quote of a cell (double the quotes inside a cell)
+    warning: data.csv:5: has 2 cells, the header has 3
+    warning: data.csv:6: has 4 cells, the header has 3
+    warning: data.csv:7: field "temp": "x" is not an int32
+    "#);
+    let rejects = std::fs::read_to_string(rig.path().join("bad.csv")).unwrap();
+    assert_eq!(
+        rejects,
+        "device_name,temp,humidity\na,\" 1,234\",1\n\"c\"x,1,3\nd,1\ne,1,4,5\n\"multi\nline\",x,6\n"
+    );
+    assert_eq!(rig.air_rows()[0]["temp"], 1000);
+}
+
+#[test]
+fn inputs_that_cannot_be_read() {
+    let rig = Rig::new();
+    let ran = rig.ingest(&["nowhere.ndjson"]).exits(1);
+    assert_snapshot!(told(&rig, &ran), @"
+    exit 1
+    error: nowhere.ndjson: cannot be opened: No such file or directory (os error 2)
+      hint: check the path; `-` reads standard input
+    ");
+    assert_eq!(ran.summary()["error"]["kind"], "input");
+    let ran = rig.ingest(&["."]).exits(1);
+    assert_snapshot!(told(&rig, &ran), @"
+    exit 1
+    error: .: is a directory, expected a file
+      hint: check the path; `-` reads standard input
+    ");
+    rig.file("open.csv", "device_name,temp\na,1\n\"b,2\nc,3\n");
+    let ran = rig.ingest(&["open.csv"]).exits(1);
+    assert_snapshot!(told(&rig, &ran), @"
+    exit 1
+    error: open.csv:3: a quoted cell opens here and never closes
+      hint: close the quote, or double the quotes inside the cell
+    ");
+    assert_eq!(rig.air_rows().len(), 1);
+    rig.file("header.csv", "device_name,tmep\na,1\n");
+    let ran = rig.ingest(&["header.csv"]).exits(1);
+    assert_snapshot!(told(&rig, &ran), @r#"
+    exit 1
+    error: header.csv:1: the header does not fit the record: field "tmep": no such field in AirQuality (did you mean "temp"?)
+      hint: each column must be a field of the record; see the .proto file
+    "#);
+}
+
+#[test]
+fn proto_files_that_do_not_serve() {
+    let rig = Rig::new();
+    rig.file("row.ndjson", air_row(1));
+    let with = |proto: &str, more: &[&str]| {
+        rig.file("record.proto", proto);
+        let args = ["ingest", "--local", "wh", "--table", AIR, "--proto", "record.proto", "row.ndjson"];
+        told(&rig, &rig.run(&[&args[..], more].concat()).exits(1))
+    };
+    assert_snapshot!(with("syntax = \"proto2\";\nmessage A {\n  optional int32 x 1;\n}\n", &[]), @"
+    exit 1
+    error: record.proto:3: expected '=', but found '1'
+    ");
+    assert_snapshot!(with("syntax = \"proto2\";\nmessage A { optional Missing x = 1; }\n", &[]), @"
+    exit 1
+    error: record.proto:2: name 'Missing' is not defined
+    ");
+    assert_snapshot!(with("syntax = \"proto2\"; import \"common/a.proto\";\nmessage A { optional int32 x = 1; }\n", &[]), @"
+    exit 1
+    error: record.proto:1: import 'common/a.proto' not found
+      hint: add the directory that imports start from with -I DIR
+    ");
+    let two = "syntax = \"proto2\"; package p;\nmessage AirQuality { optional int32 x = 1; } message Other { optional int32 x = 1; }";
+    assert_snapshot!(with(two, &["--message", "AirQualty"]), @r#"
+    exit 1
+    error: record.proto: has no message "AirQualty"
+      hint: did you mean --message p.AirQuality?
+    "#);
+    assert_snapshot!(with(two, &["--message", "Nothing"]), @r#"
+    exit 1
+    error: record.proto: has no message "Nothing"
+      hint: the file has: p.AirQuality, p.Other
+    "#);
+    assert_snapshot!(with("syntax = \"proto2\";\nmessage A { optional string x = 1; optional A a = 2; }", &[]), @r#"
+    exit 1
+    error: record.proto:2: field "a" makes "A" recursive
+      hint: a table's columns have a fixed depth; keep the rest as JSON text in a string with // @delta VARIANT
+    "#);
+    assert_snapshot!(with("syntax = \"proto2\";\nmessage A {\n  optional int32 t = 1; // @delta TIMESTAMP\n}", &[]), @r#"
+    exit 1
+    error: record.proto:3: field "t" has the hint TIMESTAMP, which needs the type int64
+    "#);
+    assert_snapshot!(with("edition = \"2023\";\nmessage A { int32 x = 1; }", &[]), @r#"
+    exit 1
+    error: record.proto:1: expected 'enum', 'extend', 'import', 'message', 'option', 'service', 'package' or ';', but found 'edition' (protobuf editions are not supported)
+      hint: use syntax = "proto2" or "proto3"
+    "#);
+}
+
+#[test]
+fn wrong_usage_ends_in_2_and_prints_no_summary() {
+    let rig = Rig::new();
+    for (args, expected) in [
+        (&["ingest", "--table", "default.air_quality", "x"][..], "has 2 parts, expected three: catalog.schema.table"),
+        (&["ingest", "--table", AIR, "x"], "neither --proto FILE nor --json is given"),
+        (&["ingest", "--table", AIR, "--json"], "no INPUT is given"),
+        (&["ingest", "--table", AIR, "--json", "-", "-"], "given twice"),
+        (&["ingest", "--table", AIR, "--json", "--rejects", "x", "./x"], "is also an INPUT"),
+        (&["ingest", "--table", AIR, "--json", "--timezone", "Mars/Base", "x"], "is no time zone"),
+        (&["ingest", "--tabel", AIR], "--table"),
+        (&["ingest", "--table", AIR, "--json", "--max-inflight", "0", "x"], "0 is not in 1.."),
+        (&["emulator", "--dir", "wh", "--client", "s3cret"], "expected ID:SECRET"),
+    ] {
+        rig.file("x", "");
+        let ran = rig.run(args).exits(2);
+        assert!(ran.stderr.contains(expected), "{expected}: {ran:#?}");
+        assert_eq!(ran.stdout, "");
+    }
+}
+
+#[test]
+fn settings_that_are_missing_or_unsafe() {
+    let rig = Rig::new();
+    rig.file("row.ndjson", air_row(1));
+    let base = ["ingest", "--table", AIR, "--json", "row.ndjson", "-o", "json"];
+    let ran = rig.run(&base).exits(1);
+    assert_snapshot!(told(&rig, &ran), @"
+    exit 1
+    error: no Zerobus endpoint is given
+      hint: give --endpoint or set ZEROBUS_ENDPOINT; --local DIR needs none of them
+    ");
+    assert_eq!(ran.summary()["error"]["kind"], "settings");
+    let ran = rig.run(&[&base[..], &["--endpoint", "http://example.com", "--token", "t"]].concat()).exits(1);
+    assert_snapshot!(told(&rig, &ran), @r#"
+    exit 1
+    error: --endpoint "http://example.com" is not encrypted
+      hint: use https://, or --allow-plaintext if the network is trusted
+    "#);
+}
+
+#[test]
+fn wrong_credentials_are_refused_at_once_and_never_shown() {
+    let rig = Rig::new();
+    let server = rig.emulator(&["--auto-create", "--client", "me:right-secret"]);
+    rig.file("row.ndjson", air_row(1));
+    let proto = sample("air_quality.proto");
+    let mut command = rig.command(["ingest", "--table", AIR, "--proto", &proto, "row.ndjson"]);
+    command.envs(server.env.clone()).env("DATABRICKS_CLIENT_SECRET", "wrong-secret");
+    let ran = Ran::of(&command.output().unwrap()).exits(1);
+    let text = told(&rig, &ran).replace(&server.address(), "SERVER");
+    assert_snapshot!(text, @"");
+    assert!(!ran.stderr.contains("-secret") && !ran.stdout.contains("-secret"));
+
+    let mut command = rig.command(["ingest", "--table", AIR, "--json", "row.ndjson", "--token-file", "t"]);
+    rig.file("t", "made-up\n");
+    let ran = Ran::of(&command.envs(server.env.clone()).output().unwrap()).exits(1);
+    assert!(ran.stderr.contains("Unauthenticated"), "{ran:#?}");
+    assert!(!ran.stderr.contains("made-up"));
+}
+
+#[test]
+fn a_table_that_does_not_exist_or_does_not_fit() {
+    let rig = Rig::new();
+    let server = rig.emulator(&[]);
+    rig.file("row.ndjson", air_row(1));
+    let proto = sample("air_quality.proto");
+    let ingest = |proto: &str| {
+        let mut command = rig.command(["ingest", "--table", AIR, "--proto", proto, "row.ndjson"]);
+        let output = command.envs(server.env.clone()).output();
+        told(&rig, &Ran::of(&output.unwrap()).exits(1))
+    };
+    assert_snapshot!(ingest(&proto), @"");
+}
+
+#[test]
+fn a_dead_endpoint_ends_in_5_after_the_documented_retries() {
+    let rig = Rig::new();
+    rig.file("row.ndjson", air_row(1));
+    // A port that nobody listens on.
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let url = format!("http://127.0.0.1:{port}");
+    let ran = rig
+        .run(&[
+            "ingest", "--table", AIR, "--json", "row.ndjson", "-o", "json", "--endpoint", &url,
+            "--workspace-url", &url, "--client-id", "a", "--client-secret", "s3cret",
+            "--recovery-backoff", "50ms",
+        ])
+        .exits(5);
+    assert_eq!(ran.stderr.matches("warning: reconnecting in").count(), 3, "{ran:#?}");
+    assert!(ran.stderr.contains("--client-secret on the command line"), "{ran:#?}");
+    assert!(ran.stderr.contains("Connection refused"), "{ran:#?}");
+    assert!(!ran.stderr.contains("s3cret"));
+    let summary = ran.summary();
+    assert_eq!(summary["status"], "unavailable");
+    assert_eq!(summary["records"]["unsent"], 1);
+    assert_eq!(summary["offsets"], json!({"first": 0, "last_acked": null}));
+}
+
+#[test]
+fn one_directory_has_one_server() {
+    let rig = Rig::new();
+    let _server = rig.emulator(&[]);
+    rig.file("row.ndjson", air_row(1));
+    let ran = rig.ingest(&["row.ndjson"]).exits(5);
+    assert!(ran.stderr.contains("in use by another server"), "{ran:#?}");
+    assert_eq!(ran.summary()["error"]["kind"], "locked");
+}
+
+#[test]
+fn a_row_over_the_limit_is_one_bad_row() {
+    let rig = Rig::new();
+    let long = format!("{{\"device_name\": \"{}\"}}\n", "x".repeat(3 << 20));
+    rig.file("long.ndjson", [air_row(1), long, air_row(2)].concat());
+    let ran = rig.ingest(&["--max-line", "1MiB", "--max-errors", "1", "long.ndjson"]).exits(3);
+    assert_snapshot!(told(&rig, &ran), @"
+    exit 3
+    warning: long.ndjson:2: the row has 3145747 bytes, more than --max-line allows
+    ");
+    assert_eq!(numbers(&rig.air_rows()), [1, 2]);
+}
+
+#[test]
+fn rows_that_are_no_text_are_bad_rows() {
+    let rig = Rig::new();
+    let mut rows = air_row(1).into_bytes();
+    rows.extend(b"{\"device_name\": \"\xff\"}\n\0\n[1]\n{\"temp\": 1} x\n{\"temp\": 1, \"temp\": 2}\n{\"temp\": {}}\n");
+    rows.extend(format!("{}\n", "[".repeat(100_000)).bytes());
+    rows.extend(b"{\"temp\":");
+    rig.file("odd.ndjson", rows);
+    let ran = rig.ingest(&["--max-errors", "10", "odd.ndjson"]).exits(3);
+    assert_snapshot!(told(&rig, &ran), @r#"
+    exit 3
+    warning: odd.ndjson:2: invalid UTF-8 after byte 17 of the row
+    warning: odd.ndjson:3: not valid JSON at column 1: expected a JSON object
+    warning: odd.ndjson:4: not valid JSON at column 1: expected a JSON object
+    warning: odd.ndjson:5: not valid JSON at column 13: text after the end of the value
+    warning: odd.ndjson:6: field "temp": given twice
+    warning: odd.ndjson:7: field "temp": a JSON object, expected a single value
+    warning: odd.ndjson:8: not valid JSON at column 1: expected a JSON object
+    warning: odd.ndjson:9: not valid JSON at column 9: expected a value
+    "#);
+}

@@ -1,0 +1,13 @@
+//! Tests by promise, through the binary and the wire: real files, pipes, sockets, signals
+//! and tables. One binary, since linking each of them would cost more than running it.
+
+#![cfg(feature = "emulator")]
+
+mod docs;
+mod errors;
+mod faults;
+mod load;
+mod oracle;
+mod rig;
+mod signals;
+mod table;

@@ -1,0 +1,179 @@
+//! Runs the binary in a directory of its own with a cleared environment.
+
+use std::ffi::OsStr;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The binary under test.
+pub const ZEROBUS: &str = env!("CARGO_BIN_EXE_zerobus");
+
+pub struct Rig {
+    dir: TempDir,
+}
+
+/// How a command has ended.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ran {
+    pub fn of(output: &Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout.clone()).unwrap(),
+            stderr: String::from_utf8(output.stderr.clone()).unwrap(),
+        }
+    }
+
+    /// The JSON summary.
+    pub fn summary(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("{e}: {self:#?}"))
+    }
+
+    #[track_caller]
+    pub fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{self:#?}");
+        self
+    }
+}
+
+impl Rig {
+    pub fn new() -> Self {
+        Self {
+            dir: TempDir::new().unwrap(),
+        }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Writes a file and returns its path.
+    pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+
+    pub fn command(&self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
+        let mut command = Command::new(ZEROBUS);
+        command.env_clear().current_dir(self.path()).args(args);
+        command.stdin(Stdio::null());
+        command
+    }
+
+    /// Runs the binary with these arguments.
+    pub fn run(&self, args: &[&str]) -> Ran {
+        Ran::of(&self.command(args).output().unwrap())
+    }
+
+    /// Runs the binary with this standard input through a pipe.
+    pub fn pipe(&self, args: &[&str], input: &[u8]) -> Ran {
+        let mut command = self.command(args);
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let input = input.to_vec();
+        let writer = std::thread::spawn(move || stdin.write_all(&input));
+        let ran = Ran::of(&child.wait_with_output().unwrap());
+        // A loader that stops early closes the pipe.
+        let _ = writer.join().unwrap();
+        ran
+    }
+
+    /// Loads into the local table `main.default.air_quality` and returns the run.
+    pub fn ingest(&self, more: &[&str]) -> Ran {
+        let proto = sample("air_quality.proto");
+        let mut args = vec!["ingest", "--local", "wh", "--table", AIR, "--proto", &proto];
+        args.extend(["-o", "json", "--progress", "none"]);
+        args.extend(more);
+        self.run(&args)
+    }
+
+    /// Rows of the local table `main.default.air_quality`.
+    pub fn air_rows(&self) -> Vec<Value> {
+        crate::table::rows(&self.path().join("wh/main/default/air_quality"))
+    }
+
+    /// Starts a server as a process of its own.
+    pub fn emulator(&self, more: &[&str]) -> Server {
+        let mut args = vec!["emulator", "--dir", "wh", "--listen", "127.0.0.1:0"];
+        args.extend(more);
+        let mut child = self.command(args).stdout(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let env = lines
+            .take(4)
+            .filter_map(|line| {
+                let line = line.unwrap();
+                // A secret that was given is not printed.
+                let (name, value) = line.strip_prefix("export ")?.split_once('=')?;
+                Some((name.to_owned(), value.to_owned()))
+            })
+            .collect();
+        Server { child, env }
+    }
+}
+
+pub const AIR: &str = "main.default.air_quality";
+
+/// The path of a sample.
+pub fn sample(name: &str) -> String {
+    format!("{}/samples/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A running `zerobus emulator`.
+pub struct Server {
+    child: Child,
+    /// The lines that it prints to be exported.
+    pub env: Vec<(String, String)>,
+}
+
+impl Server {
+    /// `host:port`.
+    pub fn address(&self) -> String {
+        let (_, url) = self.env.iter().find(|(n, _)| n == "ZEROBUS_ENDPOINT").unwrap();
+        url.strip_prefix("http://").unwrap().to_owned()
+    }
+
+    /// Ends it with SIGTERM and returns its exit code.
+    pub fn terminate(mut self) -> i32 {
+        signal(&self.child, "TERM");
+        self.child.wait().unwrap().code().unwrap_or(-1)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Sends a signal to a process.
+pub fn signal(child: &Child, name: &str) {
+    let status = Command::new("kill")
+        .args([format!("-{name}"), child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(status.success());
+}
+
+/// A narrow row.
+pub fn air_row(i: u64) -> String {
+    format!("{{\"device_name\": \"sensor-{}\", \"temp\": {}, \"humidity\": {i}}}\n", i % 7, i % 50)
+}
+
+/// The `humidity` of each row, in order.
+pub fn numbers(rows: &[Value]) -> Vec<u64> {
+    rows.iter().map(|r| r["humidity"].as_u64().unwrap()).collect()
+}

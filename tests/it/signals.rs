@@ -1,0 +1,90 @@
+//! Interrupted loads: what was accepted is acknowledged, and the summary tells the truth.
+
+use std::io::Write as _;
+use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
+
+use crate::rig::{AIR, Ran, Rig, air_row, numbers, sample, signal};
+
+/// A loader that reads from a pipe which stays open.
+fn interrupted(rig: &Rig, name: &str) -> Ran {
+    let proto = sample("air_quality.proto");
+    let args = ["ingest", "--local", "wh", "--table", AIR, "--proto", &proto, "-o", "json", "-"];
+    let mut command = rig.command(args);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut loader = command.spawn().unwrap();
+    let mut pipe = loader.stdin.take().unwrap();
+    let rows: String = (0..1_000).map(air_row).collect();
+    // The last row is not complete: it does not count as accepted.
+    write!(pipe, "{rows}{{\"humidity\": 1").unwrap();
+    while rig.landed() < 1_000 {
+        thread::sleep(Duration::from_millis(10));
+    }
+    signal(&loader, name);
+    let ran = Ran::of(&loader.wait_with_output().unwrap());
+    drop(pipe);
+    ran
+}
+
+impl Rig {
+    /// Rows in the table, which may not exist yet.
+    fn landed(&self) -> usize {
+        let log = self.path().join("wh/main/default/air_quality/_delta_log");
+        match log.join("00000000000000000000.json").exists() {
+            true => self.air_rows().len(),
+            false => 0,
+        }
+    }
+}
+
+#[test]
+fn rows_of_a_slow_pipe_land_while_it_is_open_and_a_signal_ends_the_load() {
+    for (name, code) in [("INT", 130), ("TERM", 143)] {
+        let rig = Rig::new();
+        let ran = interrupted(&rig, name).exits(code);
+        let summary = ran.summary();
+        assert_eq!(summary["status"], "interrupted");
+        assert_eq!(summary["records"]["acked"], 1_000);
+        assert_eq!(summary["records"]["read"], 1_000);
+        assert_eq!(numbers(&rig.air_rows()), (0..1_000).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_signal_in_the_middle_of_a_file_leaves_exactly_what_the_summary_says() {
+    let rig = Rig::new();
+    rig.file("rows.ndjson", (0..3_000_000).map(air_row).collect::<String>());
+    let proto = sample("air_quality.proto");
+    let args = ["ingest", "--local", "wh", "--table", AIR, "--proto", &proto, "-o", "json", "rows.ndjson"];
+    let mut command = rig.command(args);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let loader = command.spawn().unwrap();
+    let log = rig.path().join("wh/main/default/air_quality/_delta_log");
+    while !log.join("00000000000000000002.json").exists() {
+        thread::sleep(Duration::from_millis(5));
+    }
+    signal(&loader, "INT");
+    let ran = Ran::of(&loader.wait_with_output().unwrap()).exits(130);
+    let records = &ran.summary()["records"];
+    let acked = records["acked"].as_u64().unwrap();
+    assert!(acked > 0 && acked < 3_000_000, "{records}");
+    assert_eq!((&records["unsent"], &records["in_doubt"]), (&0.into(), &0.into()));
+    assert_eq!(records["read"], acked);
+    assert_eq!(numbers(&rig.air_rows()), (0..acked).collect::<Vec<_>>());
+}
+
+#[test]
+fn closed_outputs_do_not_stop_a_load() {
+    let rig = Rig::new();
+    let proto = sample("air_quality.proto");
+    let input = sample("air_quality.ndjson");
+    let script = format!(
+        "{} ingest --local wh --table {AIR} --proto {proto} {input} >&- 2>&-",
+        crate::rig::ZEROBUS
+    );
+    let mut command = std::process::Command::new("sh");
+    let status = command.arg("-c").arg(script).current_dir(rig.path()).status().unwrap();
+    assert_eq!(rig.air_rows().len(), 2_000);
+    assert_eq!(status.code(), Some(0));
+}
