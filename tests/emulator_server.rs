@@ -4,13 +4,15 @@
 
 use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use deltalake_core::arrow::array::{ArrayRef, RecordBatch};
+use deltalake_core::arrow::array::{ArrayRef, RecordBatch, StringArray};
 use deltalake_core::arrow::compute::concat_batches;
 use deltalake_core::arrow::util::display::array_value_to_string;
 use deltalake_core::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use deltalake_core::writer::{DeltaWriter as _, RecordBatchWriter};
 use deltalake_core::{DeltaTable, ensure_table_uri};
 use prost::Message as _;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
@@ -768,5 +770,58 @@ async fn a_failed_commit_is_never_acknowledged_and_the_next_one_works() {
     client.batch(0, json(&[r#"{"name":"b"}"#])).await;
     client.ack_of(0).await;
     assert_eq!(rig.rows().await, [["a", "", ""], ["b", "", ""]]);
+    rig.server.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn another_writer_and_a_long_log_do_no_harm() {
+    let rig = Rig::with_table(&[column("name", ColumnType::String)]).await;
+    let mut client = rig.json().await;
+    client.batch(0, json(&[r#"{"name":"ours"}"#])).await;
+    client.ack_of(0).await;
+    let mut other = table(rig.dir.path()).await;
+    let mut writer = RecordBatchWriter::for_table(&other).unwrap();
+    let names = StringArray::from(vec!["theirs"]);
+    let batch = RecordBatch::try_new(writer.arrow_schema(), vec![Arc::new(names)]);
+    writer.write(batch.unwrap()).await.unwrap();
+    assert_eq!(writer.flush_and_commit(&mut other).await.unwrap(), 2);
+    for offset in 1..110 {
+        client.batch(offset, json(&[r#"{"name":"ours"}"#])).await;
+        client.ack_of(offset).await;
+    }
+    rig.server.shutdown().await.unwrap();
+    let log = rig.dir.path().join("main/default/events/_delta_log");
+    assert!(log.join("_last_checkpoint").is_file());
+    let rows = rows(rig.dir.path()).await;
+    assert_eq!(rows.len(), 111);
+    assert_eq!(rows[110], ["theirs"]);
+    assert_eq!(table(rig.dir.path()).await.version(), Some(111));
+}
+
+#[tokio::test]
+async fn plain_http_shares_the_port() {
+    let rig = Rig::new().await;
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let get = async |path: &str| {
+        let url = format!("http://{}{path}", rig.server.address());
+        let response = http.get(url).send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    };
+    let (status, text) = get("/").await;
+    assert!(
+        status == 200 && text.contains("zerobus emulator"),
+        "{status} {text}"
+    );
+    let (_, config) = get("/.well-known/databricks-config").await;
+    let config: serde_json::Value = serde_json::from_str(&config).unwrap();
+    let endpoint = format!("http://{}/oidc", rig.server.address());
+    assert_eq!(config["workspace_id"], "local");
+    assert_eq!(config["oidc_endpoint"], *endpoint);
+    let (status, error) = get("/api/2.0/nothing").await;
+    let error: serde_json::Value = serde_json::from_str(&error).unwrap();
+    assert_eq!(
+        (status, &error["error_code"]),
+        (404, &serde_json::json!("ENDPOINT_NOT_FOUND"))
+    );
     rig.server.shutdown().await.unwrap();
 }

@@ -15,6 +15,7 @@ mod numbers;
 mod plan;
 mod requests;
 mod service;
+mod sink;
 mod table;
 
 use std::fs::{File, TryLockError};

@@ -6,13 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use deltalake_core::DeltaTableError;
 use deltalake_core::arrow::array::RecordBatch;
 use deltalake_core::arrow::datatypes::SchemaRef;
 use deltalake_core::operations::create::CreateBuilder;
-use deltalake_core::parquet::basic::Compression;
-use deltalake_core::parquet::file::properties::WriterProperties;
-use deltalake_core::writer::{DeltaWriter, RecordBatchWriter};
-use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError, ensure_table_uri};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
@@ -21,15 +18,13 @@ use tokio::time::Instant;
 use crate::schema::{Column, TableName};
 
 use super::EmulatorError;
-use super::delta_types::{from_delta, to_delta};
+use super::delta_types::to_delta;
+use super::sink::Sink;
 
 /// Decoded rows that wait for the writer, over all streams of a table.
 const QUEUE_BYTES_MAX: usize = 64 << 20;
 /// The grain in which the queue's room is counted.
 const ROOM_BYTES: usize = 1 << 10;
-/// What the Parquet writer holds of one file before it goes to the disk.
-const ROW_GROUP_BYTES_MAX: usize = 64 << 20;
-
 /// An open table.
 pub(super) struct Table {
     pub(super) name: TableName,
@@ -139,18 +134,12 @@ pub(super) async fn open(
         Err(DeltaTableError::NotATable(_)) => return Ok(None),
         Err(error) => return Err(fail(format!("cannot be opened: {error}"))),
     };
-    let state = sink.table.snapshot().map_err(|e| fail(e.to_string()))?;
-    if let [first, ..] = state.metadata().partition_columns() {
-        return Err(fail(format!(
-            "is partitioned by \"{first}\"; this server writes unpartitioned tables only"
-        )));
-    }
-    let columns = from_delta(state.schema().as_ref()).map_err(fail)?;
+    let columns = sink.columns().map_err(fail)?;
     let (queue, queued) = mpsc::unbounded_channel();
     let table = Table {
         name: name.clone(),
         columns,
-        schema: sink.writer.arrow_schema(),
+        schema: sink.schema(),
         queue,
         room: Arc::new(Semaphore::new(QUEUE_BYTES_MAX / ROOM_BYTES)),
     };
@@ -169,39 +158,6 @@ pub(super) async fn open(
 fn utf8<'a>(path: &'a Path, name: &TableName) -> Result<&'a str, EmulatorError> {
     let refuse = || EmulatorError::table(name, format!("path {} is not UTF-8", path.display()));
     path.to_str().ok_or_else(refuse)
-}
-
-/// The Delta side of a table.
-struct Sink {
-    table: DeltaTable,
-    writer: RecordBatchWriter,
-}
-
-impl Sink {
-    async fn open(location: &str) -> Result<Self, DeltaTableError> {
-        let url = ensure_table_uri(location)?;
-        let table = DeltaTableBuilder::from_url(url)?.load().await?;
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::SNAPPY)
-            .set_max_row_group_bytes(Some(ROW_GROUP_BYTES_MAX))
-            .build();
-        let writer = RecordBatchWriter::for_table(&table)?.with_writer_properties(properties);
-        Ok(Self { table, writer })
-    }
-
-    async fn write(&mut self, batches: Vec<RecordBatch>) -> Result<(), DeltaTableError> {
-        for batch in batches {
-            self.writer.write(batch).await?;
-        }
-        Ok(())
-    }
-
-    async fn commit(&mut self) -> Result<(), DeltaTableError> {
-        if self.writer.buffered_record_batch_count() > 0 {
-            self.writer.flush_and_commit(&mut self.table).await?;
-        }
-        Ok(())
-    }
 }
 
 /// The one task that writes a table.
@@ -228,11 +184,15 @@ impl Writer {
                     for (acks, offset) in window {
                         acks.durable(offset);
                     }
+                    // A checkpoint saves readers time; that it failed harms no row.
+                    let _ = self
+                        .with_sink(async |sink: &mut Sink| sink.maintain().await)
+                        .await;
                 }
                 Err(reason) => {
                     let reason = format!("table {}: rows not stored: {reason}", self.name);
                     if let Some(sink) = &mut self.sink {
-                        sink.writer.reset();
+                        sink.reset();
                     }
                     for (acks, _) in window {
                         acks.fail(&reason);
