@@ -128,10 +128,7 @@ impl<'e> Encoder<'e> {
         for &index in &message.required {
             if !self.bit(base, index) {
                 self.path.push(Step::Field(&message.fields[index].name));
-                self.bad(Misread::new(
-                    ReasonKind::Missing,
-                    "required, but missing",
-                ));
+                self.bad(Misread::new(ReasonKind::Missing, "required, but missing"));
                 self.path.pop();
             }
         }

@@ -26,7 +26,9 @@ fn every_command_of_the_readme_runs() {
     let blocks = shell_blocks(&readme);
     assert!(blocks.len() >= 5);
     let rig = Rig::new();
-    let link = |name: &str| std::os::unix::fs::symlink(Path::new(ROOT).join(name), rig.path().join(name)).unwrap();
+    let link = |name: &str| {
+        std::os::unix::fs::symlink(Path::new(ROOT).join(name), rig.path().join(name)).unwrap()
+    };
     link("samples");
     std::fs::create_dir(rig.path().join("bin")).unwrap();
     std::os::unix::fs::symlink(ZEROBUS, rig.path().join("bin/zerobus")).unwrap();
@@ -36,7 +38,10 @@ fn every_command_of_the_readme_runs() {
         if block.contains("cargo test") || block.contains("cargo install") {
             continue;
         }
-        let path = format!("{}:/usr/local/bin:/usr/bin:/bin", rig.path().join("bin").display());
+        let path = format!(
+            "{}:/usr/local/bin:/usr/bin:/bin",
+            rig.path().join("bin").display()
+        );
         let output = Command::new("bash")
             .args(["-euo", "pipefail", "-c", &block])
             .env_clear()
@@ -54,12 +59,18 @@ fn the_completions_in_the_tree_are_those_of_the_binary() {
     let rig = Rig::new();
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let made = rig.run(&["completions", shell]).exits(0).stdout;
-        let path = Path::new(ROOT).join("completions").join(format!("zerobus.{shell}"));
+        let path = Path::new(ROOT)
+            .join("completions")
+            .join(format!("zerobus.{shell}"));
         if std::env::var_os("UPDATE_COMPLETIONS").is_some() {
             std::fs::write(&path, &made).unwrap();
         }
         let kept = std::fs::read_to_string(&path).unwrap_or_default();
-        assert!(kept == made, "{} differs: UPDATE_COMPLETIONS=1 cargo test writes it anew", path.display());
+        assert!(
+            kept == made,
+            "{} differs: UPDATE_COMPLETIONS=1 cargo test writes it anew",
+            path.display()
+        );
     }
 }
 
@@ -67,5 +78,8 @@ fn the_completions_in_the_tree_are_those_of_the_binary() {
 fn help_has_examples_groups_and_defaults() {
     let rig = Rig::new();
     insta::assert_snapshot!("ingest_help", rig.run(&["ingest", "-h"]).exits(0).stdout);
-    insta::assert_snapshot!("emulator_help", rig.run(&["emulator", "-h"]).exits(0).stdout);
+    insta::assert_snapshot!(
+        "emulator_help",
+        rig.run(&["emulator", "-h"]).exits(0).stdout
+    );
 }

@@ -37,17 +37,43 @@ fn a_bad_row_is_named_by_file_line_field_and_value() {
     );
     assert_eq!(summary["error"]["source"], "data.ndjson");
     assert_eq!(summary["error"]["line"], 6);
-    assert_eq!(numbers(&rig.air_rows()), [0, 1, 2, 3, 4], "what was accepted is there");
+    assert_eq!(
+        numbers(&rig.air_rows()),
+        [0, 1, 2, 3, 4],
+        "what was accepted is there"
+    );
 }
 
 #[test]
 fn the_hint_works_and_rejects_can_be_mended_and_loaded_again() {
     let rig = Rig::new();
-    let bad = ["{\"temp\": 3000000000, \"humidty\": 1}", "{\"temp\": 1.5}", "not json"];
-    let text = [&air_row(1), bad[0], "\r\n", bad[1], "\n\n", bad[2], "\n", &air_row(2)].concat();
+    let bad = [
+        "{\"temp\": 3000000000, \"humidty\": 1}",
+        "{\"temp\": 1.5}",
+        "not json",
+    ];
+    let text = [
+        &air_row(1),
+        bad[0],
+        "\r\n",
+        bad[1],
+        "\n\n",
+        bad[2],
+        "\n",
+        &air_row(2),
+    ]
+    .concat();
     rig.file("data.ndjson", text);
     rig.file("bad.ndjson", "kept from before\n");
-    let ran = rig.ingest(&["--max-errors", "10", "--rejects", "bad.ndjson", "data.ndjson"]).exits(3);
+    let ran = rig
+        .ingest(&[
+            "--max-errors",
+            "10",
+            "--rejects",
+            "bad.ndjson",
+            "data.ndjson",
+        ])
+        .exits(3);
     assert_snapshot!(told(&rig, &ran), @r#"
     exit 3
     warning: data.ndjson:2: field "temp": 3000000000 is out of range for an int32 (-2147483648 to 2147483647)
@@ -78,7 +104,9 @@ fn bad_cells_of_a_csv_are_named_and_its_rejects_have_the_header() {
         "data.csv",
         "device_name,temp,humidity\na,\" 1,234\",1\nb,1e3,2\n\"c\"x,1,3\nd,1\ne,1,4,5\n\"multi\nline\",x,6\n",
     );
-    let ran = rig.ingest(&["--max-errors", "10", "--rejects", "bad.csv", "data.csv"]).exits(3);
+    let ran = rig
+        .ingest(&["--max-errors", "10", "--rejects", "bad.csv", "data.csv"])
+        .exits(3);
     assert_snapshot!(told(&rig, &ran), @r#"
     exit 3
     warning: data.csv:2: field "temp": " 1,234" is not an int32
@@ -134,7 +162,16 @@ fn proto_files_that_do_not_serve() {
     rig.file("row.ndjson", air_row(1));
     let with = |proto: &str, more: &[&str]| {
         rig.file("record.proto", proto);
-        let args = ["ingest", "--local", "wh", "--table", AIR, "--proto", "record.proto", "row.ndjson"];
+        let args = [
+            "ingest",
+            "--local",
+            "wh",
+            "--table",
+            AIR,
+            "--proto",
+            "record.proto",
+            "row.ndjson",
+        ];
         told(&rig, &rig.run(&[&args[..], more].concat()).exits(1))
     };
     assert_snapshot!(with("syntax = \"proto2\";\nmessage A {\n  optional int32 x 1;\n}\n", &[]), @"
@@ -181,15 +218,52 @@ fn proto_files_that_do_not_serve() {
 fn wrong_usage_ends_in_2_and_prints_no_summary() {
     let rig = Rig::new();
     for (args, expected) in [
-        (&["ingest", "--table", "default.air_quality", "x"][..], "has 2 parts, expected three: catalog.schema.table"),
-        (&["ingest", "--table", AIR, "x"], "neither --proto FILE nor --json is given"),
+        (
+            &["ingest", "--table", "default.air_quality", "x"][..],
+            "has 2 parts, expected three: catalog.schema.table",
+        ),
+        (
+            &["ingest", "--table", AIR, "x"],
+            "neither --proto FILE nor --json is given",
+        ),
         (&["ingest", "--table", AIR, "--json"], "no INPUT is given"),
-        (&["ingest", "--table", AIR, "--json", "-", "-"], "given twice"),
-        (&["ingest", "--table", AIR, "--json", "--rejects", "x", "./x"], "is also an INPUT"),
-        (&["ingest", "--table", AIR, "--json", "--timezone", "Mars/Base", "x"], "is no time zone"),
+        (
+            &["ingest", "--table", AIR, "--json", "-", "-"],
+            "given twice",
+        ),
+        (
+            &["ingest", "--table", AIR, "--json", "--rejects", "x", "./x"],
+            "is also an INPUT",
+        ),
+        (
+            &[
+                "ingest",
+                "--table",
+                AIR,
+                "--json",
+                "--timezone",
+                "Mars/Base",
+                "x",
+            ],
+            "is no time zone",
+        ),
         (&["ingest", "--tabel", AIR], "--table"),
-        (&["ingest", "--table", AIR, "--json", "--max-inflight", "0", "x"], "0 is not in 1.."),
-        (&["emulator", "--dir", "wh", "--client", "s3cret"], "expected ID:SECRET"),
+        (
+            &[
+                "ingest",
+                "--table",
+                AIR,
+                "--json",
+                "--max-inflight",
+                "0",
+                "x",
+            ],
+            "0 is not in 1..",
+        ),
+        (
+            &["emulator", "--dir", "wh", "--client", "s3cret"],
+            "expected ID:SECRET",
+        ),
     ] {
         rig.file("x", "");
         let ran = rig.run(args).exits(2);
@@ -202,7 +276,15 @@ fn wrong_usage_ends_in_2_and_prints_no_summary() {
 fn settings_that_are_missing_or_unsafe() {
     let rig = Rig::new();
     rig.file("row.ndjson", air_row(1));
-    let base = ["ingest", "--table", AIR, "--json", "row.ndjson", "-o", "json"];
+    let base = [
+        "ingest",
+        "--table",
+        AIR,
+        "--json",
+        "row.ndjson",
+        "-o",
+        "json",
+    ];
     let ran = rig.run(&base).exits(1);
     assert_snapshot!(told(&rig, &ran), @"
     exit 1
@@ -210,7 +292,15 @@ fn settings_that_are_missing_or_unsafe() {
       hint: give --endpoint or set ZEROBUS_ENDPOINT; --local DIR needs none of them
     ");
     assert_eq!(ran.summary()["error"]["kind"], "settings");
-    let ran = rig.run(&[&base[..], &["--endpoint", "http://example.com", "--token", "t"]].concat()).exits(1);
+    let ran = rig
+        .run(
+            &[
+                &base[..],
+                &["--endpoint", "http://example.com", "--token", "t"],
+            ]
+            .concat(),
+        )
+        .exits(1);
     assert_snapshot!(told(&rig, &ran), @r#"
     exit 1
     error: --endpoint "http://example.com" is not encrypted
@@ -225,13 +315,27 @@ fn wrong_credentials_are_refused_at_once_and_never_shown() {
     rig.file("row.ndjson", air_row(1));
     let proto = sample("air_quality.proto");
     let mut command = rig.command(["ingest", "--table", AIR, "--proto", &proto, "row.ndjson"]);
-    command.envs(server.env.clone()).env("DATABRICKS_CLIENT_SECRET", "wrong-secret");
+    command
+        .envs(server.env.clone())
+        .env("DATABRICKS_CLIENT_SECRET", "wrong-secret");
     let ran = Ran::of(&command.output().unwrap()).exits(1);
     let text = told(&rig, &ran).replace(&server.address(), "SERVER");
-    assert_snapshot!(text, @"");
+    assert_snapshot!(text, @"
+    exit 1
+    error: the service refused the credentials: http://SERVER/oidc/v1/token answered 401 Unauthorized: client id or secret is wrong or missing (HTTP Basic)
+      hint: check client id and secret, and that the service principal has USE CATALOG, USE SCHEMA, and SELECT and MODIFY on the table
+    ");
     assert!(!ran.stderr.contains("-secret") && !ran.stdout.contains("-secret"));
 
-    let mut command = rig.command(["ingest", "--table", AIR, "--json", "row.ndjson", "--token-file", "t"]);
+    let mut command = rig.command([
+        "ingest",
+        "--table",
+        AIR,
+        "--json",
+        "row.ndjson",
+        "--token-file",
+        "t",
+    ]);
     rig.file("t", "made-up\n");
     let ran = Ran::of(&command.envs(server.env.clone()).output().unwrap()).exits(1);
     assert!(ran.stderr.contains("Unauthenticated"), "{ran:#?}");
@@ -249,7 +353,30 @@ fn a_table_that_does_not_exist_or_does_not_fit() {
         let output = command.envs(server.env.clone()).output();
         told(&rig, &Ran::of(&output.unwrap()).exits(1))
     };
-    assert_snapshot!(ingest(&proto), @"");
+    assert_snapshot!(ingest(&proto), @"
+    exit 1
+    error: the table was not found: NotFound: table main.default.air_quality does not exist
+      hint: check --table; the table must exist before it is loaded
+    ");
+    // A table of other columns.
+    let server = rig.emulator(&["--auto-create", "--dir", "other"]);
+    rig.file(
+        "other.proto",
+        "syntax = \"proto2\"; message Other { optional string temp = 1; }",
+    );
+    rig.file("other.ndjson", "{\"temp\": \"warm\"}");
+    let ingest = |proto: &str, input: &str| {
+        let mut command = rig.command(["ingest", "--table", AIR, "--proto", proto, input]);
+        let output = command.envs(server.env.clone()).output();
+        Ran::of(&output.unwrap())
+    };
+    ingest("other.proto", "other.ndjson").exits(0);
+    let ran = ingest(&proto, "row.ndjson").exits(1);
+    assert_snapshot!(told(&rig, &ran), @r#"
+    exit 1
+    error: the service refused the stream: InvalidArgument: table main.default.air_quality: field "device_name" has no column in the table; field "humidity" has no column in the table; field "temp" of type int32 does not fit column type STRING
+      hint: compare the record with the table's columns, type by type; nothing that was refused is in the table
+    "#);
 }
 
 #[test]
@@ -257,17 +384,42 @@ fn a_dead_endpoint_ends_in_5_after_the_documented_retries() {
     let rig = Rig::new();
     rig.file("row.ndjson", air_row(1));
     // A port that nobody listens on.
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let url = format!("http://127.0.0.1:{port}");
     let ran = rig
         .run(&[
-            "ingest", "--table", AIR, "--json", "row.ndjson", "-o", "json", "--endpoint", &url,
-            "--workspace-url", &url, "--client-id", "a", "--client-secret", "s3cret",
-            "--recovery-backoff", "50ms",
+            "ingest",
+            "--table",
+            AIR,
+            "--json",
+            "row.ndjson",
+            "-o",
+            "json",
+            "--endpoint",
+            &url,
+            "--workspace-url",
+            &url,
+            "--client-id",
+            "a",
+            "--client-secret",
+            "s3cret",
+            "--recovery-backoff",
+            "50ms",
         ])
         .exits(5);
-    assert_eq!(ran.stderr.matches("warning: reconnecting in").count(), 3, "{ran:#?}");
-    assert!(ran.stderr.contains("--client-secret on the command line"), "{ran:#?}");
+    assert_eq!(
+        ran.stderr.matches("warning: reconnecting in").count(),
+        3,
+        "{ran:#?}"
+    );
+    assert!(
+        ran.stderr.contains("--client-secret on the command line"),
+        "{ran:#?}"
+    );
     assert!(ran.stderr.contains("Connection refused"), "{ran:#?}");
     assert!(!ran.stderr.contains("s3cret"));
     let summary = ran.summary();
@@ -291,7 +443,9 @@ fn a_row_over_the_limit_is_one_bad_row() {
     let rig = Rig::new();
     let long = format!("{{\"device_name\": \"{}\"}}\n", "x".repeat(3 << 20));
     rig.file("long.ndjson", [air_row(1), long, air_row(2)].concat());
-    let ran = rig.ingest(&["--max-line", "1MiB", "--max-errors", "1", "long.ndjson"]).exits(3);
+    let ran = rig
+        .ingest(&["--max-line", "1MiB", "--max-errors", "1", "long.ndjson"])
+        .exits(3);
     assert_snapshot!(told(&rig, &ran), @"
     exit 3
     warning: long.ndjson:2: the row has 3145747 bytes, more than --max-line allows
@@ -317,6 +471,6 @@ fn rows_that_are_no_text_are_bad_rows() {
     warning: odd.ndjson:6: field "temp": given twice
     warning: odd.ndjson:7: field "temp": a JSON object, expected a single value
     warning: odd.ndjson:8: not valid JSON at column 1: expected a JSON object
-    warning: odd.ndjson:9: not valid JSON at column 9: expected a value
+    warning: odd.ndjson:9: not valid JSON at column 9: the text ends in the middle of a value
     "#);
 }

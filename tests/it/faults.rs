@@ -76,13 +76,33 @@ fn connections_that_break_lose_nothing() {
     let proxy = Proxy::start(&server, CUTS, 150_000);
     rig.file("rows.ndjson", (0..ROWS).map(air_row).collect::<String>());
     let proto = sample("air_quality.proto");
-    let mut command = rig.command(["ingest", "--table", AIR, "--proto", &proto, "rows.ndjson", "-o", "json"]);
+    let mut command = rig.command([
+        "ingest",
+        "--table",
+        AIR,
+        "--proto",
+        &proto,
+        "rows.ndjson",
+        "-o",
+        "json",
+    ]);
     command
-        .args(["--max-inflight", "5000", "--recovery-backoff", "10ms", "--recovery-retries", "20"])
+        .args([
+            "--max-inflight",
+            "5000",
+            "--recovery-backoff",
+            "10ms",
+            "--recovery-retries",
+            "20",
+        ])
         .envs(server.env.clone())
         .env("ZEROBUS_ENDPOINT", format!("http://{}", proxy.address));
     let ran = Ran::of(&command.output().unwrap()).exits(0);
-    assert_eq!(proxy.cut.load(Ordering::SeqCst), CUTS, "the faults took place");
+    assert_eq!(
+        proxy.cut.load(Ordering::SeqCst),
+        CUTS,
+        "the faults took place"
+    );
     let summary = ran.summary();
     assert_eq!(summary["records"]["acked"], ROWS);
     assert_eq!(summary["streams"][0]["reconnects"], CUTS);
@@ -92,11 +112,18 @@ fn connections_that_break_lose_nothing() {
 
     let landed = numbers(&rig.air_rows());
     let duplicates = landed.len() as u64 - ROWS;
-    assert!(duplicates <= resent, "{duplicates} duplicates, {resent} resent");
+    assert!(
+        duplicates <= resent,
+        "{duplicates} duplicates, {resent} resent"
+    );
     let mut distinct = landed;
     distinct.sort_unstable();
     distinct.dedup();
-    assert_eq!(distinct, (0..ROWS).collect::<Vec<_>>(), "every row is there");
+    assert_eq!(
+        distinct,
+        (0..ROWS).collect::<Vec<_>>(),
+        "every row is there"
+    );
 }
 
 #[test]
@@ -108,9 +135,25 @@ fn a_server_that_is_killed_and_comes_back_loses_nothing() {
     let address = first.address();
     rig.file("rows.ndjson", (0..ROWS).map(air_row).collect::<String>());
     let proto = sample("air_quality.proto");
-    let mut command = rig.command(["ingest", "--table", AIR, "--proto", &proto, "rows.ndjson", "-o", "json"]);
+    let mut command = rig.command([
+        "ingest",
+        "--table",
+        AIR,
+        "--proto",
+        &proto,
+        "rows.ndjson",
+        "-o",
+        "json",
+    ]);
     command
-        .args(["--max-inflight", "2000", "--recovery-backoff", "50ms", "--recovery-retries", "100"])
+        .args([
+            "--max-inflight",
+            "2000",
+            "--recovery-backoff",
+            "50ms",
+            "--recovery-retries",
+            "100",
+        ])
         .envs(first.env.clone())
         .env("DATABRICKS_CLIENT_SECRET", "secret")
         .stdout(std::process::Stdio::piped())
@@ -128,7 +171,10 @@ fn a_server_that_is_killed_and_comes_back_loses_nothing() {
     assert_eq!(ran.summary()["streams"][0]["reconnects"], 1, "{ran:#?}");
     assert_eq!(second.terminate(), 0);
     let mut landed = numbers(&rig.air_rows());
-    assert!(landed.len() as u64 - ROWS <= 2_000, "at most the window is there twice");
+    assert!(
+        landed.len() as u64 - ROWS <= 2_000,
+        "at most the window is there twice"
+    );
     landed.sort_unstable();
     landed.dedup();
     assert_eq!(landed, (0..ROWS).collect::<Vec<_>>());
@@ -141,7 +187,16 @@ fn a_server_that_cannot_store_acknowledges_nothing() {
     rig.file("row.ndjson", air_row(1));
     let proto = sample("air_quality.proto");
     let ingest = || {
-        let mut command = rig.command(["ingest", "--table", AIR, "--proto", &proto, "row.ndjson", "-o", "json"]);
+        let mut command = rig.command([
+            "ingest",
+            "--table",
+            AIR,
+            "--proto",
+            &proto,
+            "row.ndjson",
+            "-o",
+            "json",
+        ]);
         command
             .args(["--recovery-backoff", "10ms"])
             .envs(server.env.clone());

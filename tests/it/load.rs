@@ -9,7 +9,9 @@ use crate::table;
 /// The rows of the air quality sample.
 fn sample_rows() -> Vec<Value> {
     let text = std::fs::read_to_string(sample("air_quality.ndjson")).unwrap();
-    text.lines().map(|l| serde_json::from_str(l).unwrap()).collect()
+    text.lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect()
 }
 
 #[test]
@@ -53,14 +55,17 @@ fn the_csv_sample_and_standard_input_land_the_same() {
 fn json_records_go_into_a_table_that_exists() {
     let rig = Rig::new();
     let missing = ["ingest", "--local", "wh", "--table", AIR, "--json"];
-    let ran = rig.run(&[&missing[..], &[&sample("air_quality.ndjson")]].concat()).exits(1);
+    let ran = rig
+        .run(&[&missing[..], &[&sample("air_quality.ndjson")]].concat())
+        .exits(1);
     assert!(ran.stderr.contains("does not exist under wh"), "{ran:#?}");
 
     let one = rig.file("one.ndjson", air_row(1));
     rig.ingest(&[one.to_str().unwrap()]).exits(0);
     let expected = [rig.air_rows(), sample_rows(), sample_rows()].concat();
     for input in ["air_quality.ndjson", "air_quality.csv"] {
-        rig.run(&[&missing[..], &[&sample(input)]].concat()).exits(0);
+        rig.run(&[&missing[..], &[&sample(input)]].concat())
+            .exits(0);
     }
     assert_eq!(rig.air_rows(), expected);
 }
@@ -71,8 +76,10 @@ fn the_rich_sample_lands_with_its_types() {
     let proto = sample("station.proto");
     let name = "main.default.station";
     let input = sample("station.ndjson");
-    rig.run(&["ingest", "--local", "wh", "--table", name, "--proto", &proto, &input])
-        .exits(0);
+    rig.run(&[
+        "ingest", "--local", "wh", "--table", name, "--proto", &proto, &input,
+    ])
+    .exits(0);
     let path = rig.path().join("wh/main/default/station");
     let rows = table::rows(&path);
     assert_eq!(rows.len(), 200);
@@ -147,7 +154,16 @@ fn imports_siblings_and_packages_reach_the_service_in_one_piece() {
         "size": "7", "legs": {"one": {"from": {"x": 3}}}, "color": "RED", "own": "BLUE"
     });
     rig.file("track.ndjson", row.to_string());
-    let args = ["ingest", "--local", "wh", "--table", "m.d.track", "--proto", "track.proto", "track.ndjson"];
+    let args = [
+        "ingest",
+        "--local",
+        "wh",
+        "--table",
+        "m.d.track",
+        "--proto",
+        "track.proto",
+        "track.ndjson",
+    ];
     rig.run(&args).exits(0);
     let rows = table::rows(&rig.path().join("wh/m/d/track"));
     assert_eq!(
@@ -162,11 +178,19 @@ fn imports_siblings_and_packages_reach_the_service_in_one_piece() {
 #[test]
 fn an_empty_file_loads_nothing_and_is_fine() {
     let rig = Rig::new();
-    for (name, content) in [("a.ndjson", ""), ("b.csv", ""), ("c.csv", "device_name,temp\n"), ("d.ndjson", "\n \r\n")] {
+    for (name, content) in [
+        ("a.ndjson", ""),
+        ("b.csv", ""),
+        ("c.csv", "device_name,temp\n"),
+        ("d.ndjson", "\n \r\n"),
+    ] {
         let file = rig.file(name, content);
         let summary = rig.ingest(&[file.to_str().unwrap()]).exits(0).summary();
         assert_eq!(summary["records"]["read"], 0, "{name}");
-        assert_eq!(summary["offsets"], json!({"first": null, "last_acked": null}));
+        assert_eq!(
+            summary["offsets"],
+            json!({"first": null, "last_acked": null})
+        );
     }
     assert_eq!(rig.air_rows(), [] as [Value; 0]);
 }
@@ -178,7 +202,10 @@ fn line_ends_of_every_kind_are_lines() {
     let text = format!("\u{feff}{}\r\n\r\n{}\n\n  \n{}", row(1), row(2), row(3));
     let file = rig.file("mixed.ndjson", text);
     rig.ingest(&[file.to_str().unwrap()]).exits(0);
-    let file = rig.file("mixed.csv", "\u{feff}device_name,temp,humidity\r\na,1,4\r\n\r\n\"b\r\nb\",\"2\",5\nc,,6");
+    let file = rig.file(
+        "mixed.csv",
+        "\u{feff}device_name,temp,humidity\r\na,1,4\r\n\r\n\"b\r\nb\",\"2\",5\nc,,6",
+    );
     rig.ingest(&[file.to_str().unwrap()]).exits(0);
     let rows = rig.air_rows();
     assert_eq!(numbers(&rows), [1, 2, 3, 4, 5, 6]);
@@ -191,7 +218,9 @@ fn several_inputs_are_read_in_the_order_given() {
     let rig = Rig::new();
     let a = rig.file("a.ndjson", air_row(1));
     let b = rig.file("b.csv", "humidity\n2\n");
-    let ran = rig.ingest(&[b.to_str().unwrap(), a.to_str().unwrap()]).exits(0);
+    let ran = rig
+        .ingest(&[b.to_str().unwrap(), a.to_str().unwrap()])
+        .exits(0);
     assert_eq!(numbers(&rig.air_rows()), [2, 1]);
     assert_eq!(ran.summary()["offsets"]["last_acked"], 1);
 }
@@ -215,13 +244,20 @@ fn a_loader_and_a_server_in_processes_of_their_own() {
 fn progress_goes_to_standard_error_and_the_summary_to_standard_output() {
     let rig = Rig::new();
     let (proto, input) = (sample("air_quality.proto"), sample("air_quality.ndjson"));
-    let args = ["ingest", "--local", "wh", "--table", AIR, "--proto", &proto, &input];
+    let args = [
+        "ingest", "--local", "wh", "--table", AIR, "--proto", &proto, &input,
+    ];
     let text = rig.run(&args).exits(0);
-    assert!(text.stdout.starts_with("main.default.air_quality: all rows acknowledged\n"));
+    assert!(
+        text.stdout
+            .starts_with("main.default.air_quality: all rows acknowledged\n")
+    );
     assert!(text.stdout.lines().all(|l| l.chars().count() <= 80));
     let quiet = rig.run(&[&args[..], &["-q"]].concat()).exits(0);
     assert_eq!((quiet.stdout.as_str(), quiet.stderr.as_str()), ("", ""));
-    let json = rig.run(&[&args[..], &["-q", "-o", "json"]].concat()).exits(0);
+    let json = rig
+        .run(&[&args[..], &["-q", "-o", "json"]].concat())
+        .exits(0);
     assert_eq!(json.stdout.lines().count(), 1);
     assert_eq!(json.summary()["status"], "ok");
 }

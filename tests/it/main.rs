@@ -4,6 +4,7 @@
 #![cfg(feature = "emulator")]
 
 mod docs;
+mod emulator;
 mod errors;
 mod faults;
 mod load;

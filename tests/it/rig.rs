@@ -107,11 +107,17 @@ impl Rig {
 
     /// Starts a server as a process of its own.
     pub fn emulator(&self, more: &[&str]) -> Server {
-        let mut args = vec!["emulator", "--dir", "wh", "--listen", "127.0.0.1:0"];
+        let mut args = vec!["emulator"];
+        if !more.contains(&"--dir") {
+            args.extend(["--dir", "wh"]);
+        }
+        if !more.contains(&"--listen") {
+            args.extend(["--listen", "127.0.0.1:0"]);
+        }
         args.extend(more);
         let mut child = self.command(args).stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let env = lines
+        let env: Vec<_> = lines
             .take(4)
             .filter_map(|line| {
                 let line = line.unwrap();
@@ -120,6 +126,7 @@ impl Rig {
                 Some((name.to_owned(), value.to_owned()))
             })
             .collect();
+        assert!(!env.is_empty(), "the server did not start");
         Server { child, env }
     }
 }
@@ -141,7 +148,11 @@ pub struct Server {
 impl Server {
     /// `host:port`.
     pub fn address(&self) -> String {
-        let (_, url) = self.env.iter().find(|(n, _)| n == "ZEROBUS_ENDPOINT").unwrap();
+        let (_, url) = self
+            .env
+            .iter()
+            .find(|(n, _)| n == "ZEROBUS_ENDPOINT")
+            .unwrap();
         url.strip_prefix("http://").unwrap().to_owned()
     }
 
@@ -170,10 +181,16 @@ pub fn signal(child: &Child, name: &str) {
 
 /// A narrow row.
 pub fn air_row(i: u64) -> String {
-    format!("{{\"device_name\": \"sensor-{}\", \"temp\": {}, \"humidity\": {i}}}\n", i % 7, i % 50)
+    format!(
+        "{{\"device_name\": \"sensor-{}\", \"temp\": {}, \"humidity\": {i}}}\n",
+        i % 7,
+        i % 50
+    )
 }
 
 /// The `humidity` of each row, in order.
 pub fn numbers(rows: &[Value]) -> Vec<u64> {
-    rows.iter().map(|r| r["humidity"].as_u64().unwrap()).collect()
+    rows.iter()
+        .map(|r| r["humidity"].as_u64().unwrap())
+        .collect()
 }

@@ -10,9 +10,14 @@ use crate::rig::{AIR, Ran, Rig, air_row, numbers, sample, signal};
 /// A loader that reads from a pipe which stays open.
 fn interrupted(rig: &Rig, name: &str) -> Ran {
     let proto = sample("air_quality.proto");
-    let args = ["ingest", "--local", "wh", "--table", AIR, "--proto", &proto, "-o", "json", "-"];
+    let args = [
+        "ingest", "--local", "wh", "--table", AIR, "--proto", &proto, "-o", "json", "-",
+    ];
     let mut command = rig.command(args);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut loader = command.spawn().unwrap();
     let mut pipe = loader.stdin.take().unwrap();
     let rows: String = (0..1_000).map(air_row).collect();
@@ -54,9 +59,23 @@ fn rows_of_a_slow_pipe_land_while_it_is_open_and_a_signal_ends_the_load() {
 #[test]
 fn a_signal_in_the_middle_of_a_file_leaves_exactly_what_the_summary_says() {
     let rig = Rig::new();
-    rig.file("rows.ndjson", (0..3_000_000).map(air_row).collect::<String>());
+    rig.file(
+        "rows.ndjson",
+        (0..3_000_000).map(air_row).collect::<String>(),
+    );
     let proto = sample("air_quality.proto");
-    let args = ["ingest", "--local", "wh", "--table", AIR, "--proto", &proto, "-o", "json", "rows.ndjson"];
+    let args = [
+        "ingest",
+        "--local",
+        "wh",
+        "--table",
+        AIR,
+        "--proto",
+        &proto,
+        "-o",
+        "json",
+        "rows.ndjson",
+    ];
     let mut command = rig.command(args);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let loader = command.spawn().unwrap();
@@ -69,7 +88,10 @@ fn a_signal_in_the_middle_of_a_file_leaves_exactly_what_the_summary_says() {
     let records = &ran.summary()["records"];
     let acked = records["acked"].as_u64().unwrap();
     assert!(acked > 0 && acked < 3_000_000, "{records}");
-    assert_eq!((&records["unsent"], &records["in_doubt"]), (&0.into(), &0.into()));
+    assert_eq!(
+        (&records["unsent"], &records["in_doubt"]),
+        (&0.into(), &0.into())
+    );
     assert_eq!(records["read"], acked);
     assert_eq!(numbers(&rig.air_rows()), (0..acked).collect::<Vec<_>>());
 }
@@ -84,7 +106,12 @@ fn closed_outputs_do_not_stop_a_load() {
         crate::rig::ZEROBUS
     );
     let mut command = std::process::Command::new("sh");
-    let status = command.arg("-c").arg(script).current_dir(rig.path()).status().unwrap();
+    let status = command
+        .arg("-c")
+        .arg(script)
+        .current_dir(rig.path())
+        .status()
+        .unwrap();
     assert_eq!(rig.air_rows().len(), 2_000);
     assert_eq!(status.code(), Some(0));
 }

@@ -38,7 +38,10 @@ pub fn rows(table: &Path) -> Vec<Value> {
     let mut rows = Vec::new();
     for file in files(table) {
         let file = File::open(table.join(file)).unwrap();
-        let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file)
+            .unwrap()
+            .build()
+            .unwrap();
         let mut writer = ArrayWriter::new(Vec::new());
         for batch in reader {
             writer.write(&batch.unwrap()).unwrap();

@@ -1,6 +1,5 @@
 //! Drives the embedded server over a real socket and reads its tables back with an
 //! independent reader of their Parquet files.
-#![cfg(feature = "emulator")]
 
 use std::fs::File;
 use std::path::Path;

@@ -1,0 +1,88 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_zerobus_global_optspecs
+    string join \n h/help V/version
+end
+
+function __fish_zerobus_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_zerobus_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_zerobus_using_subcommand
+    set -l cmd (__fish_zerobus_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c zerobus -n "__fish_zerobus_needs_command" -s h -l help -d 'Print help'
+complete -c zerobus -n "__fish_zerobus_needs_command" -s V -l version -d 'Print version'
+complete -c zerobus -n "__fish_zerobus_needs_command" -f -a "ingest" -d 'Load NDJSON or CSV rows into a table'
+complete -c zerobus -n "__fish_zerobus_needs_command" -f -a "emulator" -d 'Run a local Zerobus: gRPC, OAuth and Delta tables on one port'
+complete -c zerobus -n "__fish_zerobus_needs_command" -f -a "completions" -d 'Print the completions of a shell'
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l table -d 'The table, as catalog.schema.table' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l endpoint -d 'The Zerobus endpoint [env: ZEROBUS_ENDPOINT]' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l workspace-url -d 'The workspace, which hands out tokens [env: DATABRICKS_HOST]' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l workspace-id -d 'The workspace\'s id [env: DATABRICKS_WORKSPACE_ID] [default: from the endpoint]' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l client-id -d 'The service principal\'s application id [env: DATABRICKS_CLIENT_ID]' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l client-secret -d 'Its OAuth secret; other users of the machine can read it here [env: DATABRICKS_CLIENT_SECRET]' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l client-secret-file -d 'A file that holds the secret' -r -F
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l token -d 'A token, instead of id and secret [env: ZEROBUS_TOKEN]' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l token-file -d 'A file that holds the token' -r -F
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l local -d 'Load into Delta tables under DIR, through a server in this process' -r -F
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l proto -d 'The .proto file that declares the record' -r -F
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -s I -l proto-path -d 'Where imports are searched [default: the .proto file\'s directory]' -r -F
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l message -d 'The record\'s message [default: the file\'s only or first one]' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l format -d 'How rows are read; auto: by the file\'s name, ndjson for standard input' -r -f -a "auto\t'By the file\'s name'
+ndjson\t'One JSON object a line'
+csv\t'Comma-separated, with a header'
+tsv\t'Tab-separated, with a header'"
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l max-line -d 'The longest row' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l timestamp-unit -d 'What numbers in timestamp fields count' -r -f -a "us\t'Microseconds'
+ms\t'Milliseconds'
+s\t'Seconds'"
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l timezone -d 'The time zone of timestamps without an offset' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l ambiguous -d 'What a time means that occurs twice in the zone' -r -f -a "reject\t'It is a bad row'
+earlier\t'The first of the two'
+later\t'The second'"
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l unknown-fields -d 'What to do with fields that the record does not have' -r -f -a "error\t'The row is bad'
+ignore\t'They are left out'"
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l max-errors -d 'Bad rows tolerated: a number, or a percentage of the rows read' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l rejects -d 'Keep bad rows here, and the reasons in FILE.reasons.ndjson' -r -F
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l max-inflight -d 'The most records sent and not acknowledged' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l max-inflight-bytes -d 'The most bytes sent and not acknowledged' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l recovery-timeout -d 'How long one attempt to connect may take' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l recovery-backoff -d 'The wait before the first retry; it doubles with each failure in a row' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l recovery-retries -d 'Retries until the first acknowledgement' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l recovery-deadline -d 'After it: how long to go on trying without a new acknowledgement' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l ack-timeout -d 'Reconnect if nothing is acknowledged for this long' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l flush-timeout -d 'How long acknowledging may take after the last row' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l shutdown-timeout -d 'The same after SIGINT or SIGTERM' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l progress -d 'How progress is shown; auto: a bar on a terminal, a line every 10 s elsewhere' -r -f -a "auto\t'A bar on a terminal, lines elsewhere'
+bar\t'A bar'
+plain\t'A line every 10 s'
+none\t'Nothing'"
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -s o -l output -d 'The form of the summary on standard output' -r -f -a "text\t'For people'
+json\t'One JSON object on one line'"
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l allow-plaintext -d 'Allow http:// to another host than this one'
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l json -d 'Send rows as JSON records, which the service converts'
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l allow-epoch -d 'Take numbers whose unit is plainly wrong'
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l no-recovery -d 'Fail at the first fault instead of reconnecting'
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -s q -l quiet -d 'No progress and no text summary; errors are shown'
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l dir -d 'Where the Delta tables are: DIR/<catalog>/<schema>/<table>' -r -F
+complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l listen -d 'The address to listen on; port 0 takes a free one' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l client -d 'Accepted credentials, repeatable [default: a pair made at start and printed]' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l commit-interval -d 'The least spacing of a table\'s Delta commits; 0s: as soon as rows wait' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l auto-create -d 'Make a table that does not exist from the first stream\'s descriptor'
+complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -s h -l help -d 'Print help'
+complete -c zerobus -n "__fish_zerobus_using_subcommand completions" -s h -l help -d 'Print help'

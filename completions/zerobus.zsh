@@ -1,0 +1,143 @@
+#compdef zerobus
+
+autoload -U is-at-least
+
+_zerobus() {
+    typeset -A opt_args
+    typeset -a _arguments_options
+    local ret=1
+
+    if is-at-least 5.2; then
+        _arguments_options=(-s -S -C)
+    else
+        _arguments_options=(-s -C)
+    fi
+
+    local context curcontext="$curcontext" state line
+    _arguments "${_arguments_options[@]}" : \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+":: :_zerobus_commands" \
+"*::: :->zerobus" \
+&& ret=0
+    case $state in
+    (zerobus)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:zerobus-command-$line[1]:"
+        case $line[1] in
+            (ingest)
+_arguments "${_arguments_options[@]}" : \
+'--table=[The table, as catalog.schema.table]:C.S.T:_default' \
+'--endpoint=[The Zerobus endpoint \[env\: ZEROBUS_ENDPOINT\]]:URL:_default' \
+'--workspace-url=[The workspace, which hands out tokens \[env\: DATABRICKS_HOST\]]:URL:_default' \
+'--workspace-id=[The workspace'\''s id \[env\: DATABRICKS_WORKSPACE_ID\] \[default\: from the endpoint\]]:ID:_default' \
+'--client-id=[The service principal'\''s application id \[env\: DATABRICKS_CLIENT_ID\]]:ID:_default' \
+'--client-secret=[Its OAuth secret; other users of the machine can read it here \[env\: DATABRICKS_CLIENT_SECRET\]]:SECRET:_default' \
+'(--client-secret)--client-secret-file=[A file that holds the secret]:FILE:_files' \
+'(--client-id --client-secret --client-secret-file)--token=[A token, instead of id and secret \[env\: ZEROBUS_TOKEN\]]:TOKEN:_default' \
+'(--token --client-id --client-secret --client-secret-file)--token-file=[A file that holds the token]:FILE:_files' \
+'(--endpoint --workspace-url --client-id --client-secret --client-secret-file --token --token-file)--local=[Load into Delta tables under DIR, through a server in this process]:DIR:_files' \
+'(--json)--proto=[The .proto file that declares the record]:FILE:_files' \
+'*-I+[Where imports are searched \[default\: the .proto file'\''s directory\]]:DIR:_files' \
+'*--proto-path=[Where imports are searched \[default\: the .proto file'\''s directory\]]:DIR:_files' \
+'--message=[The record'\''s message \[default\: the file'\''s only or first one\]]:NAME:_default' \
+'--format=[How rows are read; auto\: by the file'\''s name, ndjson for standard input]:FORMAT:((auto\:"By the file'\''s name"
+ndjson\:"One JSON object a line"
+csv\:"Comma-separated, with a header"
+tsv\:"Tab-separated, with a header"))' \
+'--max-line=[The longest row]:SIZE:_default' \
+'--timestamp-unit=[What numbers in timestamp fields count]:TIMESTAMP_UNIT:((us\:"Microseconds"
+ms\:"Milliseconds"
+s\:"Seconds"))' \
+'--timezone=[The time zone of timestamps without an offset]:ZONE:_default' \
+'--ambiguous=[What a time means that occurs twice in the zone]:AMBIGUOUS:((reject\:"It is a bad row"
+earlier\:"The first of the two"
+later\:"The second"))' \
+'--unknown-fields=[What to do with fields that the record does not have]:UNKNOWN_FIELDS:((error\:"The row is bad"
+ignore\:"They are left out"))' \
+'--max-errors=[Bad rows tolerated\: a number, or a percentage of the rows read]:N|N%:_default' \
+'--rejects=[Keep bad rows here, and the reasons in FILE.reasons.ndjson]:FILE:_files' \
+'--max-inflight=[The most records sent and not acknowledged]:N:_default' \
+'--max-inflight-bytes=[The most bytes sent and not acknowledged]:SIZE:_default' \
+'--recovery-timeout=[How long one attempt to connect may take]:DURATION:_default' \
+'--recovery-backoff=[The wait before the first retry; it doubles with each failure in a row]:DURATION:_default' \
+'--recovery-retries=[Retries until the first acknowledgement]:N:_default' \
+'--recovery-deadline=[After it\: how long to go on trying without a new acknowledgement]:DURATION:_default' \
+'--ack-timeout=[Reconnect if nothing is acknowledged for this long]:DURATION:_default' \
+'--flush-timeout=[How long acknowledging may take after the last row]:DURATION:_default' \
+'--shutdown-timeout=[The same after SIGINT or SIGTERM]:DURATION:_default' \
+'--progress=[How progress is shown; auto\: a bar on a terminal, a line every 10 s elsewhere]:PROGRESS:((auto\:"A bar on a terminal, lines elsewhere"
+bar\:"A bar"
+plain\:"A line every 10 s"
+none\:"Nothing"))' \
+'-o+[The form of the summary on standard output]:OUTPUT:((text\:"For people"
+json\:"One JSON object on one line"))' \
+'--output=[The form of the summary on standard output]:OUTPUT:((text\:"For people"
+json\:"One JSON object on one line"))' \
+'--allow-plaintext[Allow http\:// to another host than this one]' \
+'--json[Send rows as JSON records, which the service converts]' \
+'--allow-epoch[Take numbers whose unit is plainly wrong]' \
+'--no-recovery[Fail at the first fault instead of reconnecting]' \
+'-q[No progress and no text summary; errors are shown]' \
+'--quiet[No progress and no text summary; errors are shown]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+'*::inputs -- Files, or - for standard input; without any, standard input is read if it is piped:_default' \
+&& ret=0
+;;
+(emulator)
+_arguments "${_arguments_options[@]}" : \
+'--dir=[Where the Delta tables are\: DIR/<catalog>/<schema>/<table>]:DIR:_files' \
+'--listen=[The address to listen on; port 0 takes a free one]:ADDRESS:_default' \
+'*--client=[Accepted credentials, repeatable \[default\: a pair made at start and printed\]]:ID:SECRET:_default' \
+'--commit-interval=[The least spacing of a table'\''s Delta commits; 0s\: as soon as rows wait]:DURATION:_default' \
+'--auto-create[Make a table that does not exist from the first stream'\''s descriptor]' \
+'-h[Print help]' \
+'--help[Print help]' \
+&& ret=0
+;;
+(completions)
+_arguments "${_arguments_options[@]}" : \
+'-h[Print help]' \
+'--help[Print help]' \
+':shell -- The shell:(bash elvish fish powershell zsh)' \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+}
+
+(( $+functions[_zerobus_commands] )) ||
+_zerobus_commands() {
+    local commands; commands=(
+'ingest:Load NDJSON or CSV rows into a table' \
+'emulator:Run a local Zerobus\: gRPC, OAuth and Delta tables on one port' \
+'completions:Print the completions of a shell' \
+    )
+    _describe -t commands 'zerobus commands' commands "$@"
+}
+(( $+functions[_zerobus__subcmd__completions_commands] )) ||
+_zerobus__subcmd__completions_commands() {
+    local commands; commands=()
+    _describe -t commands 'zerobus completions commands' commands "$@"
+}
+(( $+functions[_zerobus__subcmd__emulator_commands] )) ||
+_zerobus__subcmd__emulator_commands() {
+    local commands; commands=()
+    _describe -t commands 'zerobus emulator commands' commands "$@"
+}
+(( $+functions[_zerobus__subcmd__ingest_commands] )) ||
+_zerobus__subcmd__ingest_commands() {
+    local commands; commands=()
+    _describe -t commands 'zerobus ingest commands' commands "$@"
+}
+
+if [ "$funcstack[1]" = "_zerobus" ]; then
+    _zerobus "$@"
+else
+    compdef _zerobus zerobus
+fi
