@@ -98,14 +98,17 @@ async fn load(args: &IngestArgs) -> Result<Outcome, Failure> {
         rejects,
         shutdown_timeout: args.shutdown_timeout,
     };
-    let outcome = tokio::select! {
+    let mut outcome = tokio::select! {
         outcome = load::run(job, connector, config(args), observer) => outcome,
         () = reporter.run() => unreachable!("a reporter never ends by itself"),
     };
     reporter.end();
     #[cfg(feature = "emulator")]
-    if let Some(local) = local {
-        local.shutdown().await?;
+    if let Some(local) = local
+        && let Err(failure) = local.shutdown().await
+    {
+        // What was acknowledged is in the table all the same.
+        outcome.failure.get_or_insert(failure);
     }
     Ok(outcome)
 }

@@ -141,7 +141,7 @@ impl Rows {
                 name: source.name.clone(),
             });
             let header_line = source.header.as_ref().map(|(_, line)| *line);
-            self.transcoder.check_header(source).map_err(|reason| {
+            self.transcoder.begin_source(source).map_err(|reason| {
                 Failure::new(
                     Kind::Input,
                     format!("the header does not fit the record: {reason}"),

@@ -10,7 +10,7 @@ use super::{ColumnType, SchemaError};
 ///
 /// # Errors
 /// A hint that names no known type.
-pub fn of_field(field: &FieldDescriptor) -> Result<Option<ColumnType>, SchemaError> {
+pub(super) fn of_field(field: &FieldDescriptor) -> Result<Option<ColumnType>, SchemaError> {
     let file = field.parent_message().parent_file();
     let Some(location) = location(field) else {
         return Ok(None);
@@ -39,7 +39,7 @@ pub fn of_field(field: &FieldDescriptor) -> Result<Option<ColumnType>, SchemaErr
 }
 
 /// The line of a field's declaration, counted from 1.
-pub fn line_of(field: &FieldDescriptor) -> Option<u64> {
+pub(super) fn line_of(field: &FieldDescriptor) -> Option<u64> {
     let line = *location(field)?.span.first()?;
     u64::try_from(line).ok().map(|line| line + 1)
 }
@@ -55,7 +55,7 @@ fn location(field: &FieldDescriptor) -> Option<Location> {
 }
 
 /// Parses a hint's type. Text after it is a remark: `TIMESTAMP in UTC`.
-pub fn parse(text: &str) -> Option<ColumnType> {
+pub(super) fn parse(text: &str) -> Option<ColumnType> {
     let end = text
         .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
         .unwrap_or(text.len());

@@ -11,6 +11,7 @@ use crate::input::{CsvDialect, cells};
 use crate::schema::plan::{FieldPlan, MessagePlan, Shape, ValueType};
 
 /// Which field each column of a file goes to.
+#[derive(Default)]
 pub(super) struct Columns {
     /// Index into the message's fields; none for a column that is ignored.
     fields: Vec<Option<usize>>,

@@ -142,8 +142,8 @@ pub struct Transcoder {
     target: Target,
     options: Options,
     scratch: json_row::Scratch,
-    /// The columns of the source last seen.
-    columns: Option<(usize, csv_row::Columns)>,
+    /// The columns of the source being read.
+    columns: csv_row::Columns,
     /// Timestamps whose digits past microseconds were cut.
     digits_cut: u64,
 }
@@ -155,7 +155,7 @@ impl Transcoder {
             target,
             options,
             scratch: json_row::Scratch::default(),
-            columns: None,
+            columns: csv_row::Columns::default(),
             digits_cut: 0,
         }
     }
@@ -165,17 +165,16 @@ impl Transcoder {
         self.digits_cut
     }
 
-    /// Checks that the columns of a CSV are fields of the record, before its first row.
+    /// Begins a source, before its first block: finds the field of each column of a CSV.
     ///
     /// # Errors
-    /// A column that is no field, named with a field that is near.
-    pub fn check_header(&self, source: &Source) -> Result<(), Reason> {
-        match (&self.target, &source.header) {
-            (Target::Proto(plan), Some((names, _))) => {
-                csv_row::Columns::new(plan.root(), names, self.options.ignore_unknown).map(drop)
-            }
-            _ => Ok(()),
+    /// A column that is no field of the record, or two that go to one field.
+    pub fn begin_source(&mut self, source: &Source) -> Result<(), Reason> {
+        if let Target::Proto(plan) = &self.target {
+            let ignore_unknown = self.options.ignore_unknown;
+            self.columns = csv_row::Columns::new(plan.root(), header(source), ignore_unknown)?;
         }
+        Ok(())
     }
 
     /// Encodes the rows of a block from index `first` on, up to the first bad one, whose
@@ -246,48 +245,20 @@ impl Transcoder {
         text: &str,
         out: &mut Vec<u8>,
     ) -> Result<(), Vec<Reason>> {
-        let target = self.target.clone();
-        match (&target, source.format) {
-            (Target::Proto(plan), Format::Ndjson) => {
-                let mut encoder = self.encoder(plan, out);
-                encoder.row(text);
-                let cut = encoder.finish()?;
-                self.digits_cut += cut;
-            }
-            (Target::Proto(plan), Format::Csv(dialect)) => {
-                let columns = self.columns_of(plan, source)?;
-                let mut encoder = self.encoder(plan, out);
-                csv_row::encode(&columns, text, dialect, &mut encoder);
-                let cut = encoder.finish()?;
-                self.columns = Some((source.index, columns));
-                self.digits_cut += cut;
-            }
-            (Target::Json, Format::Ndjson) => json_row::check_object(text, out)?,
+        let plan = match (&self.target, source.format) {
+            (Target::Proto(plan), _) => plan,
+            (Target::Json, Format::Ndjson) => return json_row::check_object(text, out),
             (Target::Json, Format::Csv(dialect)) => {
-                csv_row::to_object(header(source), text, dialect, out)?;
+                return csv_row::to_object(header(source), text, dialect, out);
             }
+        };
+        let mut encoder = json_row::Encoder::new(plan, &self.options, &mut self.scratch, out);
+        match source.format {
+            Format::Ndjson => encoder.row(text),
+            Format::Csv(dialect) => csv_row::encode(&self.columns, text, dialect, &mut encoder),
         }
+        self.digits_cut += encoder.finish()?;
         Ok(())
-    }
-
-    fn encoder<'e>(
-        &'e mut self,
-        plan: &'e RecordPlan,
-        out: &'e mut Vec<u8>,
-    ) -> json_row::Encoder<'e> {
-        json_row::Encoder::new(plan, &self.options, &mut self.scratch, out)
-    }
-
-    fn columns_of(
-        &mut self,
-        plan: &RecordPlan,
-        source: &Source,
-    ) -> Result<csv_row::Columns, Vec<Reason>> {
-        match self.columns.take() {
-            Some((index, columns)) if index == source.index => Ok(columns),
-            _ => csv_row::Columns::new(plan.root(), header(source), self.options.ignore_unknown)
-                .map_err(|reason| vec![reason]),
-        }
     }
 }
 

@@ -429,6 +429,25 @@ fn a_dead_endpoint_ends_in_5_after_the_documented_retries() {
 }
 
 #[test]
+fn an_endpoint_that_never_answers_is_given_up() {
+    let rig = Rig::new();
+    rig.file("row.ndjson", air_row(1));
+    // The backlog takes connections; nobody reads them.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    rig.file("token", "t");
+    let base = ["ingest", "--table", AIR, "--json", "row.ndjson", "--endpoint", &url];
+    let times = ["--recovery-timeout", "100ms", "--recovery-backoff", "10ms"];
+    let token = ["--token-file", "token"];
+    let ran = rig.run(&[&base[..], &times, &token].concat()).exits(5);
+    assert!(ran.stderr.contains("no stream within 0.1 s"), "{ran:#?}");
+    let ran = rig
+        .run(&[&base[..], &times, &token, &["--no-recovery"]].concat())
+        .exits(5);
+    assert!(!ran.stderr.contains("reconnecting"), "{ran:#?}");
+}
+
+#[test]
 fn one_directory_has_one_server() {
     let rig = Rig::new();
     let _server = rig.emulator(&[]);
