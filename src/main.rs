@@ -1,16 +1,27 @@
 //! The `zerobus` binary: parse, run, render the error, exit code.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser as _;
 use zerobus::cli::Cli;
-use zerobus::error::Failure;
+use zerobus::error::{Failure, Kind};
 use zerobus::{commands, report};
 
-#[tokio::main]
-async fn main() -> ExitCode {
+/// What is still under way when a command has ended, such as the look-up of a name, is not
+/// waited for.
+const RUNTIME_END_MAX: Duration = Duration::from_millis(200);
+
+fn main() -> ExitCode {
     let cli = Cli::parse();
-    let code = commands::run(cli).await.unwrap_or_else(|failure: Failure| {
+    let result = tokio::runtime::Runtime::new()
+        .map_err(|e| Failure::new(Kind::Settings, format!("cannot start: {e}")))
+        .and_then(|runtime| {
+            let result = runtime.block_on(commands::run(cli));
+            runtime.shutdown_timeout(RUNTIME_END_MAX);
+            result
+        });
+    let code = result.unwrap_or_else(|failure| {
         report::write_line(&failure.to_string());
         failure.kind.exit_code()
     });

@@ -182,15 +182,14 @@ impl Url {
     /// Adds `https://` where there is no scheme; cuts path and query.
     fn parse(flag: &str, given: &str, allow_plaintext: bool) -> Result<Self, Failure> {
         let given = given.trim();
+        if given.contains('@') {
+            // Not shown: it may hold a password.
+            let what = format!("{flag} holds a user or password, expected a host");
+            return Err(missing(&what));
+        }
         let bad = |what: &str| Failure::new(Kind::Settings, format!("{flag} \"{given}\" {what}"));
         let (scheme, rest) = given.split_once("://").unwrap_or(("https", given));
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        if authority.contains('@') {
-            // Not shown: it may hold a password.
-            return Err(missing(&format!(
-                "{flag} holds a user or password, expected a host"
-            )));
-        }
         let host = match authority.strip_prefix('[') {
             Some(v6) => v6.split(']').next().unwrap_or_default(),
             None => authority.split(':').next().unwrap_or_default(),
@@ -315,6 +314,8 @@ mod tests {
         );
         assert!(resolve(&["--endpoint", "http://[::1]:9"], &ENV).is_ok());
         assert!(resolve(&["--endpoint", "ftp://x"], &ENV).is_err());
+        let with_password = resolve(&["--endpoint", "http://user:pa/ss@host"], &ENV).unwrap_err();
+        assert!(!with_password.contains("pa/ss"), "{with_password}");
     }
 
     #[test]

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// So that no sum of a time and a duration overflows.
+const DURATION_MAX: Duration = Duration::from_secs(366 * 86_400);
+
 /// `200ms`, `15s`, `10m`, `2h`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let expected = || format!("\"{text}\" is no duration, expected such as 200ms, 15s, 10m or 2h");
@@ -17,7 +20,11 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
         "h" => number * 3_600.0,
         _ => return Err(expected()),
     };
-    Duration::try_from_secs_f64(seconds).map_err(|_| expected())
+    let duration = Duration::try_from_secs_f64(seconds).map_err(|_| expected())?;
+    if duration > DURATION_MAX {
+        return Err(format!("\"{text}\" is more than a year"));
+    }
+    Ok(duration)
 }
 
 /// `4096`, `64KiB`, `10MB`, `1GiB`, in bytes.
@@ -55,7 +62,7 @@ mod tests {
         assert_eq!(size("64MiB"), Ok(64 << 20));
         assert_eq!(size("10MB"), Ok(10_000_000));
         assert_eq!(size("4096"), Ok(4096));
-        for bad in ["", "5", "ms", "5 days", "-1s", "1e400s"] {
+        for bad in ["", "5", "ms", "5 days", "-1s", "1e400s", "99999999h"] {
             assert!(duration(bad).is_err(), "{bad}");
         }
         for bad in ["", "0", "MB", "1.5MB", "-1", "99999999999999999999GB"] {

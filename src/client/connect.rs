@@ -86,6 +86,11 @@ impl Connector {
         self.target.kind
     }
 
+    /// The server has refused the token.
+    pub(super) fn forget_token(&mut self) {
+        self.tokens.forget();
+    }
+
     /// One attempt. A token that the server no longer knows is replaced once.
     pub(super) async fn connect(&mut self) -> Result<Connection, Fault> {
         let (token, fresh) = self.tokens.token().await?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::{Instant, sleep_until};
-use tonic::Streaming;
+use tonic::{Code, Streaming};
 
 use super::codec::Request;
 use super::connect::{Connection, Connector};
@@ -141,13 +141,16 @@ pub async fn run(
             None => (None, None),
         };
         let happened = tokio::select! {
+            // What has arrived counts before time does: after a pause of this process an
+            // acknowledgement that waits must not be taken for one that is missing.
+            biased;
             () = &mut interrupt => Happened::Interrupted,
-            result = or_never(attempt.as_mut()) => Happened::Connected(result),
             message = or_never(responses.map(Streaming::message)) => Happened::Message(message),
+            result = or_never(attempt.as_mut()) => Happened::Connected(result),
+            () = or_never(wakeup.map(sleep_until)) => Happened::Time,
             // The permit is given back: the next round sends.
             _ = or_never(requests.map(mpsc::Sender::reserve)), if send_blocked => Happened::Room,
             batch = batches.recv(), if may_take => Happened::Input(batch),
-            () = or_never(wakeup.map(sleep_until)) => Happened::Time,
         };
         let now = start.elapsed();
         match happened {
@@ -163,6 +166,12 @@ pub async fn run(
             Happened::Connected(Err(fault)) => {
                 attempt = None;
                 stream.on_fault(now, fault);
+            }
+            Happened::Message(Err(status)) if status.code() == Code::Unauthenticated => {
+                // The token has expired under an open stream. With a fresh one the next
+                // attempt tells whether it is the credentials.
+                connector.lock().await.forget_token();
+                stream.on_fault(now, Fault::transient(fault(&status).message));
             }
             Happened::Message(message) => on_message(&mut stream, now, message),
             Happened::Room => {}

@@ -15,9 +15,7 @@ pub(super) fn fault(status: &Status) -> Fault {
         Code::NotFound => FaultClass::NotFound,
         Code::PermissionDenied | Code::Unauthenticated => FaultClass::Credentials,
         // A message over the size limit stays over it.
-        Code::ResourceExhausted if message.contains("size") || message.contains("large") => {
-            FaultClass::Refused
-        }
+        Code::ResourceExhausted if speaks_of_message_size(message) => FaultClass::Refused,
         Code::ResourceExhausted => FaultClass::Throttled(retry_after(status)),
         Code::Ok
         | Code::Cancelled
@@ -36,6 +34,11 @@ pub(super) fn fault(status: &Status) -> Fault {
         (message, _) => message.to_owned(),
     };
     Fault::new(class, format!("{:?}: {text}", status.code()))
+}
+
+fn speaks_of_message_size(text: &str) -> bool {
+    let text = text.to_lowercase();
+    text.contains("message") && (text.contains("size") || text.contains("large"))
 }
 
 fn retry_after(status: &Status) -> Option<Duration> {
@@ -94,5 +97,7 @@ mod tests {
         }
         let size = Status::resource_exhausted("message size 11 MiB is over the limit");
         assert_eq!(fault(&size).class, Refused);
+        let busy = Status::resource_exhausted("request rate is large, queue size exceeded");
+        assert_eq!(fault(&busy).class, Throttled(None));
     }
 }

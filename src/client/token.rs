@@ -32,7 +32,13 @@ pub struct TokenSource {
     workspace_id: String,
     table: TableName,
     credentials: Credentials,
-    cached: Option<(Secret, Instant)>,
+    cached: Option<Cached>,
+}
+
+struct Cached {
+    token: Secret,
+    renew_at: Instant,
+    expires_at: Instant,
 }
 
 /// What is said of an answer's body at most, in characters.
@@ -74,7 +80,8 @@ impl TokenSource {
         })
     }
 
-    /// A token, and whether it was obtained just now.
+    /// A token, and whether it was obtained just now. One that is due for renewal and still
+    /// good serves as long as there is no newer one.
     ///
     /// # Errors
     /// The token endpoint cannot be reached or refuses.
@@ -82,13 +89,22 @@ impl TokenSource {
         let (id, secret) = match &self.credentials {
             // There is no fresher one.
             Credentials::Token(token) => return Ok((token.clone(), true)),
-            Credentials::Client { id, secret } => (id, secret),
+            Credentials::Client { id, secret } => (id.clone(), secret.clone()),
         };
-        if let Some((token, renew_at)) = &self.cached
-            && Instant::now() < *renew_at
-        {
-            return Ok((token.clone(), false));
+        let good = |at: fn(&Cached) -> Instant, cached: &Option<Cached>| {
+            let cached = cached.as_ref().filter(|c| Instant::now() < at(c));
+            cached.map(|c| (c.token.clone(), false))
+        };
+        if let Some(token) = good(|c| c.renew_at, &self.cached) {
+            return Ok(token);
         }
+        match self.fetch(&id, &secret).await {
+            Ok(token) => Ok((token, true)),
+            Err(fault) => good(|c| c.expires_at, &self.cached).ok_or(fault),
+        }
+    }
+
+    async fn fetch(&mut self, id: &str, secret: &Secret) -> Result<Secret, Fault> {
         let form = [
             ("grant_type", "client_credentials".to_owned()),
             ("scope", "all-apis".to_owned()),
@@ -132,9 +148,12 @@ impl TokenSource {
             return Err(unreadable("has no access_token"));
         }
         let token = Secret::new(token);
-        self.cached = lifetime(&answer["expires_in"])
-            .map(|life| (token.clone(), asked + life - RENEW_BEFORE.min(life / 2)));
-        Ok((token, true))
+        self.cached = lifetime(&answer["expires_in"]).map(|life| Cached {
+            token: token.clone(),
+            renew_at: asked + life - RENEW_BEFORE.min(life / 2),
+            expires_at: asked + life,
+        });
+        Ok(token)
     }
 
     /// Throws the token away: the server has refused it.

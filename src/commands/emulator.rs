@@ -8,7 +8,11 @@ use crate::emulator::{Emulator, Options};
 use crate::error::{Failure, Kind, exit};
 
 pub(super) async fn run(args: EmulatorArgs) -> Result<u8, Failure> {
-    let mut clients = args.clients;
+    let mut clients = args
+        .clients
+        .iter()
+        .map(|c| client(c))
+        .collect::<Result<Vec<_>, _>>()?;
     let made = clients.is_empty();
     if made {
         clients.push(("emulator".to_owned(), random_secret().expose().to_owned()));
@@ -45,6 +49,16 @@ pub(super) async fn run(args: EmulatorArgs) -> Result<u8, Failure> {
     }
     emulator.shutdown().await?;
     Ok(exit::OK)
+}
+
+fn client(text: &str) -> Result<(String, String), Failure> {
+    match text.split_once(':') {
+        Some((id, secret)) if !id.is_empty() && !secret.is_empty() => {
+            Ok((id.to_owned(), secret.to_owned()))
+        }
+        // Without the text: it may be a secret.
+        _ => Err(Failure::new(Kind::Usage, "--client expected ID:SECRET")),
+    }
 }
 
 /// 122 bits that nobody guesses.

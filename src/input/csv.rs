@@ -1,10 +1,11 @@
 //! CSV: where a record ends (quotes may hold newlines), and its cells.
 //!
-//! Records are framed here because a reader must be able to name the line where a quote
-//! opened, stop at a bound, and tell `""` from an empty cell; the cells of a framed record
-//! are split by csv-core.
+//! Records are framed and split here because a reader must be able to name the line where a
+//! quote opened, stop at a bound, tell `""` from an empty cell, and refuse what others read
+//! as they like (text after a closing quote, a carriage return by itself). The csv crate is
+//! the oracle in the tests.
 
-use csv_core::{ReadFieldResult, Reader, ReaderBuilder};
+use std::borrow::Cow;
 
 use super::RowFault;
 use super::framer::{Cut, Finished, Found};
@@ -41,6 +42,8 @@ enum State {
     Quoted,
     /// After a quote in a quoted cell: it closes, or the next one doubles it.
     QuoteSeen,
+    /// After a carriage return outside quotes: a newline must follow.
+    CrSeen,
 }
 
 /// Cuts at newlines outside quotes.
@@ -65,6 +68,11 @@ impl CsvCut {
             fault: None,
         }
     }
+
+    fn fault(&mut self, fault: RowFault) -> State {
+        self.fault.get_or_insert(fault);
+        State::Bare
+    }
 }
 
 impl Cut for CsvCut {
@@ -79,22 +87,20 @@ impl Cut for CsvCut {
                 continue;
             }
             self.state = match self.state {
+                State::Quoted if byte == quote => State::QuoteSeen,
+                State::Quoted => State::Quoted,
+                State::CrSeen => self.fault(RowFault::BareCarriageReturn),
+                State::CellStart | State::Bare | State::QuoteSeen if byte == b'\r' => State::CrSeen,
+                State::CellStart | State::Bare | State::QuoteSeen if byte == delimiter => {
+                    State::CellStart
+                }
                 State::CellStart if byte == quote => {
                     self.quote_line = self.line;
                     State::Quoted
                 }
-                State::CellStart | State::Bare if byte == delimiter => State::CellStart,
-                State::CellStart | State::Bare => State::Bare,
-                State::Quoted if byte == quote => State::QuoteSeen,
-                State::Quoted => State::Quoted,
                 State::QuoteSeen if byte == quote => State::Quoted,
-                State::QuoteSeen if byte == delimiter => State::CellStart,
-                // The CR of a CRLF stands here in good files.
-                State::QuoteSeen if byte == b'\r' => State::QuoteSeen,
-                State::QuoteSeen => {
-                    self.fault = Some(RowFault::TextAfterQuote);
-                    State::Bare
-                }
+                State::QuoteSeen => self.fault(RowFault::TextAfterQuote),
+                State::CellStart | State::Bare => State::Bare,
             };
         }
         Found::More
@@ -110,6 +116,10 @@ impl Cut for CsvCut {
         finished
     }
 
+    fn line(&self) -> u64 {
+        self.record_line
+    }
+
     fn open_since(&self) -> Option<u64> {
         (self.state == State::Quoted).then_some(self.quote_line)
     }
@@ -117,50 +127,98 @@ impl Cut for CsvCut {
 
 /// A cell of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cell {
+pub struct Cell<'a> {
     /// Its text, quotes resolved.
-    pub text: Vec<u8>,
+    pub text: Cow<'a, str>,
     /// Whether it stood in quotes: then it is never null.
     pub quoted: bool,
 }
 
-/// The cells of a framed record.
-pub fn cells(record: &[u8], dialect: CsvDialect) -> Cells<'_> {
+/// The cells of a record that was framed without a fault.
+pub fn cells(record: &str, dialect: CsvDialect) -> Cells<'_> {
     Cells {
-        reader: ReaderBuilder::new()
-            .delimiter(dialect.delimiter)
-            .quote(dialect.quote)
-            .build(),
-        quote: dialect.quote,
+        dialect,
         rest: Some(record),
     }
 }
 
 /// See [`cells`].
 pub struct Cells<'a> {
-    reader: Reader,
-    quote: u8,
-    rest: Option<&'a [u8]>,
+    dialect: CsvDialect,
+    rest: Option<&'a str>,
 }
 
-impl Iterator for Cells<'_> {
-    type Item = Cell;
+impl<'a> Iterator for Cells<'a> {
+    type Item = Cell<'a>;
 
-    fn next(&mut self) -> Option<Cell> {
+    fn next(&mut self) -> Option<Cell<'a>> {
         let rest = self.rest?;
-        let quoted = rest.first() == Some(&self.quote);
-        // A cell is never longer than what is left of its record.
-        let mut text = vec![0; rest.len()];
-        let (result, read, written) = self.reader.read_field(rest, &mut text);
-        text.truncate(written);
-        self.rest = match result {
-            ReadFieldResult::Field { record_end: false } => Some(&rest[read..]),
-            // The record's end is the end of the slice: csv-core waits for more.
-            ReadFieldResult::InputEmpty
-            | ReadFieldResult::Field { record_end: true }
-            | ReadFieldResult::OutputFull
-            | ReadFieldResult::End => None,
+        let quote = char::from(self.dialect.quote);
+        let quoted = rest.starts_with(quote);
+        let (text, end) = if quoted {
+            self.quoted(&rest[1..])
+        } else {
+            let end = memchr::memchr(self.dialect.delimiter, rest.as_bytes());
+            let end = end.unwrap_or(rest.len());
+            (Cow::Borrowed(&rest[..end]), end)
         };
+        // Behind the cell stands a delimiter, or the record's end.
+        self.rest = rest.get(end + 1..);
         Some(Cell { text, quoted })
+    }
+}
+
+impl<'a> Cells<'a> {
+    /// The cell whose opening quote stands before `rest`, and its length with both quotes.
+    fn quoted(&self, rest: &'a str) -> (Cow<'a, str>, usize) {
+        let quote = self.dialect.quote;
+        let mut text = Cow::Borrowed("");
+        let mut from = 0;
+        loop {
+            let found = memchr::memchr(quote, &rest.as_bytes()[from..]);
+            let at = found.map_or(rest.len(), |n| from + n);
+            let doubled = rest.as_bytes().get(at + 1) == Some(&quote);
+            // Of a doubled quote the first one belongs to the text.
+            let piece = &rest[from..at + usize::from(doubled)];
+            if text.is_empty() {
+                text = Cow::Borrowed(piece);
+            } else {
+                text.to_mut().push_str(piece);
+            }
+            if !doubled {
+                return (text, (at + 2).min(rest.len() + 1));
+            }
+            from = at + 2;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split(record: &str) -> Vec<(String, bool)> {
+        cells(record, CsvDialect::COMMA)
+            .map(|c| (c.text.into_owned(), c.quoted))
+            .collect()
+    }
+
+    #[test]
+    fn cells_know_whether_they_were_quoted() {
+        for (record, expected) in [
+            ("a,b", &[("a", false), ("b", false)][..]),
+            ("a,", &[("a", false), ("", false)]),
+            ("\"\",", &[("", true), ("", false)]),
+            ("\"\"", &[("", true)]),
+            ("\"a\"\"b\",\"\"\"\"", &[("a\"b", true), ("\"", true)]),
+            ("\"x,\ny\",é", &[("x,\ny", true), ("é", false)]),
+            ("a\"b,c", &[("a\"b", false), ("c", false)]),
+        ] {
+            let expected: Vec<_> = expected
+                .iter()
+                .map(|(t, q)| ((*t).to_owned(), *q))
+                .collect();
+            assert_eq!(split(record), expected, "{record}");
+        }
     }
 }

@@ -3,12 +3,15 @@
 //! The format decides where a row ends ([`Cut`]); everything else is the same for all
 //! formats: the bytes carried over to the next block, the bounds, the positions.
 
-use std::io::{self, Read};
+use std::io;
 use std::sync::Arc;
 
-use super::csv::CsvCut;
+use super::csv::{CsvCut, cells};
 use super::ndjson::LineCut;
-use super::{Block, CsvDialect, Format, InputError, Limits, LongRow, Row, RowFault, Source};
+use super::source::Bytes;
+use super::{
+    Block, CsvDialect, Format, Header, InputError, Limits, LongRow, Row, RowFault, Source,
+};
 
 /// Finds the ends of rows. It sees every byte once and keeps its state over calls.
 pub(super) trait Cut {
@@ -19,7 +22,10 @@ pub(super) trait Cut {
     /// What the row that ends here is, and makes ready for the next one.
     fn finish(&mut self) -> Finished;
 
-    /// Whether the end of the input may not stand here, and the line where that began.
+    /// The line on which the row being read began.
+    fn line(&self) -> u64;
+
+    /// The line where a quote opened that is still open.
     fn open_since(&self) -> Option<u64>;
 }
 
@@ -38,52 +44,57 @@ pub(super) struct Finished {
     pub fault: Option<RowFault>,
 }
 
+/// What a read brought.
+enum Filled {
+    Some,
+    /// The end of the input.
+    End,
+    /// Reading was stopped: there may be more.
+    Stopped,
+}
+
 /// Cuts one input into blocks.
 pub struct Framer {
     source: Arc<Source>,
-    reader: Box<dyn Read + Send>,
+    bytes: Bytes,
     cut: Box<dyn Cut + Send>,
     limits: Limits,
     /// Bytes read that belong to no block yet; the first `seen` were shown to the cut.
     carry: Vec<u8>,
     seen: usize,
-    source_bytes: u64,
     /// Where `carry` begins in the source.
     position: u64,
-    /// The row that is over the limit, while it streams by: where it begins, and how many
-    /// of its bytes were dropped.
-    dropping: Option<(u64, u64)>,
+    source_bytes: u64,
+    /// Where the row begins that is over the limit, while it passes in pieces.
+    long: Option<u64>,
     ended: bool,
 }
 
 const BOM: &[u8] = b"\xEF\xBB\xBF";
+/// A row may be followed by CR and LF.
+const LINE_END_BYTES_MAX: usize = 2;
 
 impl Framer {
     /// Begins at the start of an input; reads a CSV's header.
     ///
     /// # Errors
     /// An input that cannot be read, or whose header is no CSV record.
-    pub fn new(
-        mut source: Source,
-        reader: Box<dyn Read + Send>,
-        limits: Limits,
-    ) -> Result<Self, InputError> {
+    pub fn new(source: Source, bytes: Bytes, limits: Limits) -> Result<Self, InputError> {
         let format = source.format;
         let cut: Box<dyn Cut + Send> = match format {
             Format::Ndjson => Box::new(LineCut::new()),
             Format::Csv(dialect) => Box::new(CsvCut::new(dialect)),
         };
-        source.header = None;
         let mut framer = Self {
             source: Arc::new(source),
-            reader,
+            bytes,
             cut,
             limits,
             carry: Vec::new(),
             seen: 0,
-            source_bytes: 0,
             position: 0,
-            dropping: None,
+            source_bytes: 0,
+            long: None,
             ended: false,
         };
         framer.skip_bom()?;
@@ -98,130 +109,180 @@ impl Framer {
         &self.source
     }
 
-    /// The next block; none at the end of the input. A block is given out as soon as
-    /// nothing more can be read without waiting, so that rows of a slow pipe do not wait.
+    /// The next block; none at the end of the input, or once reading is stopped and all
+    /// whole rows that were read are given out. A block comes as soon as nothing more can
+    /// be read without waiting, so that rows of a slow pipe do not wait.
     ///
     /// # Errors
-    /// A read that fails, or a quoted CSV cell that never ends.
+    /// A read that fails, a quoted CSV cell that never ends, a file that was still being
+    /// written.
     pub fn next_block(&mut self) -> Result<Option<Block>, InputError> {
-        let position = self.position;
+        if self.long.is_some() {
+            return self.long_row_goes_on();
+        }
         let mut rows = Vec::new();
+        let mut long = None;
         let mut consumed = 0;
-        let mut long_row = None;
-        loop {
-            let full = rows.len() >= self.limits.block_rows_max;
-            if full || long_row.is_some() {
+        while rows.len() < self.limits.block_rows_max && long.is_none() {
+            // Shown no further than the limit, so that what a row is does not depend on
+            // where a read happens to end.
+            let most = consumed + self.limits.line_bytes_max + LINE_END_BYTES_MAX;
+            let shown = self.carry.len().min(most);
+            if let Found::End(more) = self.cut.next(&self.carry[self.seen..shown]) {
+                self.seen += more;
+                long = self.end_row(consumed, &mut rows);
+                consumed = self.seen;
+                continue;
+            }
+            self.seen = shown;
+            // What is whole goes out first; then the rest is looked at again.
+            if !rows.is_empty() || consumed >= self.limits.block_bytes {
                 break;
             }
-            match self.cut.next(&self.carry[self.seen..]) {
-                Found::End(more) => {
-                    let end = self.seen + more;
-                    self.seen = end;
-                    long_row = self.end_row(consumed, end, &mut rows);
-                    consumed = end;
-                    continue;
+            if shown == most {
+                if consumed > 0 {
+                    break;
                 }
-                Found::More => self.seen = self.carry.len(),
+                self.check_open_quote(Some(self.limits.line_bytes_max))?;
+                let row = self.begin_long(0);
+                self.long = Some(row.byte);
+                return Ok(Some(self.block(shown, rows, Some(row))));
             }
-            let partial = self.carry.len() - consumed;
-            if partial > self.limits.line_bytes_max {
-                self.check_open_quote(self.limits.line_bytes_max)?;
-                let (_, dropped) = self
-                    .dropping
-                    .get_or_insert((self.position + consumed as u64, 0));
-                *dropped += partial as u64;
-                self.carry.truncate(consumed);
-                self.seen = consumed;
-            }
-            if !rows.is_empty() {
-                break;
-            }
-            if self.fill()? == 0 {
-                if self.carry.len() > consumed || self.dropping.is_some() {
-                    // The last row has no line's end.
-                    self.check_open_quote(usize::MAX)?;
-                    let end = self.carry.len();
-                    long_row = self.end_row(consumed, end, &mut rows);
-                    consumed = end;
+            match self.fill()? {
+                Filled::Some => {}
+                Filled::Stopped => break,
+                Filled::End => {
+                    if self.carry.len() > consumed {
+                        // The last row has no line's end.
+                        self.check_complete()?;
+                        self.check_open_quote(None)?;
+                        long = self.end_row(consumed, &mut rows);
+                        consumed = self.seen;
+                    }
+                    break;
                 }
-                break;
             }
         }
-        if rows.is_empty() && long_row.is_none() && self.ended {
+        if consumed == 0 {
             return Ok(None);
         }
-        let rest = self.carry.split_off(consumed);
+        Ok(Some(self.block(consumed, rows, long)))
+    }
+
+    /// The next piece of a row that is over the limit.
+    fn long_row_goes_on(&mut self) -> Result<Option<Block>, InputError> {
+        let found = self.cut.next(&self.carry[self.seen..]);
+        let (end, mut ends) = match found {
+            Found::End(more) => (self.seen + more, true),
+            Found::More => (self.carry.len(), false),
+        };
+        if end == 0 {
+            match self.fill()? {
+                Filled::Some => return self.long_row_goes_on(),
+                Filled::Stopped => return Ok(None),
+                Filled::End => {
+                    self.check_complete()?;
+                    self.check_open_quote(None)?;
+                    ends = true;
+                }
+            }
+        }
+        self.seen = end;
+        let mut row = self.begin_long(0);
+        row.begins = false;
+        row.ends = ends;
+        if let Some(byte) = self.long {
+            row.byte = byte;
+        }
+        if ends {
+            self.cut.finish();
+            self.long = None;
+        }
+        Ok(Some(self.block(end, Vec::new(), Some(row))))
+    }
+
+    fn begin_long(&self, start: usize) -> LongRow {
+        LongRow {
+            start,
+            line: self.cut.line(),
+            byte: self.position + start as u64,
+            begins: true,
+            ends: false,
+        }
+    }
+
+    fn block(&mut self, end: usize, rows: Vec<Row>, long: Option<LongRow>) -> Block {
+        let rest = self.carry.split_off(end);
         let data = std::mem::replace(&mut self.carry, rest);
-        self.seen -= consumed;
-        let first_byte = position;
-        self.position += consumed as u64;
-        Ok(Some(Block {
+        self.seen -= end;
+        let first_byte = self.position;
+        self.position += end as u64;
+        Block {
             source: Arc::clone(&self.source),
             data,
             first_byte,
             rows,
-            long_row,
+            long,
             source_bytes: self.source_bytes,
-        }))
+        }
     }
 
-    fn end_row(&mut self, start: usize, end: usize, rows: &mut Vec<Row>) -> Option<LongRow> {
-        let finished = self.cut.finish();
-        let mut bytes = &self.carry[start..end];
-        bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-        bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
-        let (begins, dropped) = match self.dropping.take() {
-            Some((begins, dropped)) => (begins, dropped),
-            None => (self.position + start as u64, 0),
+    /// Ends the row that begins at `start` and was seen to its end; returns it if it is over
+    /// the limit.
+    fn end_row(&mut self, start: usize, rows: &mut Vec<Row>) -> Option<LongRow> {
+        let row = &self.carry[start..self.seen];
+        let text = without_line_end(row);
+        let blank = match self.source.format {
+            Format::Ndjson => text.iter().all(|b| matches!(b, b' ' | b'\t')),
+            // Tabs and spaces are cells.
+            Format::Csv(_) => text.is_empty(),
         };
-        if dropped > 0 || bytes.len() > self.limits.line_bytes_max {
-            let bytes = dropped + bytes.len() as u64;
-            // The dropped bytes stood before what is in `carry` now.
-            self.position += dropped;
-            return Some(LongRow {
-                line: finished.line,
-                byte: begins,
-                bytes,
-            });
-        }
-        if !bytes.iter().all(|b| matches!(b, b' ' | b'\t')) {
+        let long = (text.len() > self.limits.line_bytes_max).then(|| LongRow {
+            ends: true,
+            ..self.begin_long(start)
+        });
+        let finished = self.cut.finish();
+        if !blank && long.is_none() {
             rows.push(Row {
                 start,
-                len: bytes.len(),
+                len: text.len(),
+                len_with_end: row.len(),
                 line: finished.line,
                 fault: finished.fault,
             });
         }
-        None
+        long
     }
 
     /// Reads once, at most as much as makes a block.
-    fn fill(&mut self) -> Result<usize, InputError> {
+    fn fill(&mut self) -> Result<Filled, InputError> {
         if self.ended {
-            return Ok(0);
+            return Ok(Filled::End);
         }
         let have = self.carry.len();
         self.carry.resize(have + self.limits.block_bytes, 0);
-        let read = loop {
-            match self.reader.read(&mut self.carry[have..]) {
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => {
-                    self.carry.truncate(have);
-                    return Err(self.error(None, format!("cannot be read: {e}"), None));
-                }
-                Ok(n) => break n,
+        let read = self.bytes.read(&mut self.carry[have..]);
+        self.carry
+            .truncate(have + read.as_ref().copied().unwrap_or(0));
+        match read {
+            Ok(0) => {
+                self.ended = true;
+                Ok(Filled::End)
             }
-        };
-        self.carry.truncate(have + read);
-        self.source_bytes += read as u64;
-        self.ended = read == 0;
-        Ok(read)
+            Ok(n) => {
+                self.source_bytes += n as u64;
+                Ok(Filled::Some)
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => Ok(Filled::Stopped),
+            Err(e) => Err(self.error(None, format!("cannot be read: {e}"), None)),
+        }
     }
 
     fn skip_bom(&mut self) -> Result<(), InputError> {
         while self.carry.len() < BOM.len() && BOM.starts_with(&self.carry) {
-            if self.fill()? == 0 {
-                break;
+            match self.fill()? {
+                Filled::Some => {}
+                Filled::End | Filled::Stopped => break,
             }
         }
         if self.carry.starts_with(BOM) {
@@ -237,7 +298,7 @@ impl Framer {
         let block = loop {
             match self.next_block()? {
                 // Blank lines before the header.
-                Some(block) if block.rows.is_empty() && block.long_row.is_none() => {}
+                Some(block) if block.rows.is_empty() && block.long.is_none() => {}
                 other => break other,
             }
         };
@@ -248,23 +309,26 @@ impl Framer {
             let message = format!("the header is longer than {limit} bytes");
             return Err(self.error(Some(1), message, Some("is this a CSV file?")));
         };
-        let mut names = Vec::new();
-        for cell in super::csv::cells(block.row(row), dialect) {
-            let Ok(name) = String::from_utf8(cell.text) else {
-                let message = format!("the header's column {} is not UTF-8", names.len() + 1);
-                return Err(self.error(Some(row.line), message, None));
-            };
+        let error = |what: String, hint| Err(self.error(Some(row.line), what, hint));
+        if let Some(fault) = row.fault {
+            return error(format!("the header: {}", fault.message()), None);
+        }
+        let Ok(text) = std::str::from_utf8(block.row(row)) else {
+            return error(
+                "the header is not UTF-8".to_owned(),
+                Some("is this a CSV file?"),
+            );
+        };
+        let mut names: Vec<String> = Vec::new();
+        for cell in cells(text, dialect) {
+            let name = cell.text.into_owned();
             if name.is_empty() {
-                let message = format!("the header's column {} has no name", names.len() + 1);
-                return Err(self.error(
-                    Some(row.line),
-                    message,
-                    Some("the first line must name the columns"),
-                ));
+                let what = format!("the header's column {} has no name", names.len() + 1);
+                return error(what, Some("the first line must name the columns"));
             }
             if names.contains(&name) {
-                let message = format!("the header names column \"{name}\" twice");
-                return Err(self.error(Some(row.line), message, Some("rename one of the two")));
+                let what = format!("the header names column \"{name}\" twice");
+                return error(what, Some("rename one of the two"));
             }
             names.push(name);
         }
@@ -272,18 +336,32 @@ impl Framer {
             index: self.source.index,
             name: self.source.name.clone(),
             format: self.source.format,
-            header: Some((names, row.line)),
+            header: Some(Header {
+                names,
+                line: row.line,
+                record: block.row_with_end(row).to_vec(),
+            }),
         });
         Ok(())
     }
 
-    fn check_open_quote(&self, limit: usize) -> Result<(), InputError> {
+    /// A last row without a line's end is whole only if the file is.
+    fn check_complete(&self) -> Result<(), InputError> {
+        let hint = "load it again once it is complete; rows before this one are not affected";
+        self.bytes
+            .check_unchanged()
+            .map_err(|what| self.error(Some(self.cut.line()), what, Some(hint)))
+    }
+
+    fn check_open_quote(&self, limit: Option<usize>) -> Result<(), InputError> {
         let Some(line) = self.cut.open_since() else {
             return Ok(());
         };
         let message = match limit {
-            usize::MAX => "a quoted cell opens here and never closes".to_owned(),
-            limit => format!("a quoted cell opens here and is still open after {limit} bytes"),
+            None => "a quoted cell opens here and never closes".to_owned(),
+            Some(limit) => {
+                format!("a quoted cell opens here and is still open after {limit} bytes")
+            }
         };
         let hint = "close the quote, or double the quotes inside the cell";
         Err(self.error(Some(line), message, Some(hint)))
@@ -297,4 +375,9 @@ impl Framer {
             hint,
         }
     }
+}
+
+fn without_line_end(row: &[u8]) -> &[u8] {
+    let row = row.strip_suffix(b"\n").unwrap_or(row);
+    row.strip_suffix(b"\r").unwrap_or(row)
 }

@@ -13,7 +13,7 @@ mod source;
 
 pub use csv::{Cell, CsvDialect, cells};
 pub use framer::Framer;
-pub use source::{Input, Opened};
+pub use source::{Bytes, Input, Stop};
 
 /// The format of an input's rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,8 +54,19 @@ pub struct Source {
     pub name: String,
     /// How its rows are read.
     pub format: Format,
-    /// The names in a CSV's header, and the line it stands on.
-    pub header: Option<(Vec<String>, u64)>,
+    /// A CSV's header; none for other formats and for an empty file.
+    pub header: Option<Header>,
+}
+
+/// The first record of a CSV.
+#[derive(Debug)]
+pub struct Header {
+    /// The names of the columns.
+    pub names: Vec<String>,
+    /// The line that it begins on, from 1.
+    pub line: u64,
+    /// Its bytes as they stand in the source, with the line's end.
+    pub record: Vec<u8>,
 }
 
 /// Whole rows of one source, in order.
@@ -69,8 +80,8 @@ pub struct Block {
     pub first_byte: u64,
     /// The rows, in order.
     pub rows: Vec<Row>,
-    /// A row over the limit that follows the rows of this block; its bytes are gone.
-    pub long_row: Option<LongRow>,
+    /// A row over the limit, or a piece of one, that follows the rows of this block.
+    pub long: Option<LongRow>,
     /// Bytes of the source consumed up to the end of this block, before decompression.
     pub source_bytes: u64,
 }
@@ -82,6 +93,8 @@ pub struct Row {
     pub start: usize,
     /// Its length without the line's end.
     pub len: usize,
+    /// Its length with the line's end, if it has one.
+    pub len_with_end: usize,
     /// The line it begins on, from 1.
     pub line: u64,
     /// What framing found wrong with it.
@@ -93,23 +106,48 @@ pub struct Row {
 pub enum RowFault {
     /// A quoted CSV cell goes on after its closing quote.
     TextAfterQuote,
+    /// A carriage return outside quotes that no newline follows.
+    BareCarriageReturn,
 }
 
-/// A row longer than `line_bytes_max`.
+impl RowFault {
+    /// What to say of it.
+    pub fn message(self) -> &'static str {
+        match self {
+            Self::TextAfterQuote => {
+                "text after the closing quote of a cell (double the quotes inside a cell)"
+            }
+            Self::BareCarriageReturn => {
+                "a carriage return without a newline (lines end in LF or CRLF; put text that holds one in quotes)"
+            }
+        }
+    }
+}
+
+/// A row longer than `line_bytes_max`. It passes in pieces, one to a block.
 #[derive(Debug, Clone, Copy)]
 pub struct LongRow {
-    /// The line it begins on, from 1.
+    /// Where the piece begins in the block's data, which it fills to the end.
+    pub start: usize,
+    /// The line that the row begins on, from 1.
     pub line: u64,
-    /// Where it begins in the source, from 0.
+    /// Where the row begins in the source, from 0.
     pub byte: u64,
-    /// Its length in bytes.
-    pub bytes: u64,
+    /// This is the first piece.
+    pub begins: bool,
+    /// This is the last piece.
+    pub ends: bool,
 }
 
 impl Block {
-    /// The bytes of a row.
+    /// The bytes of a row without the line's end.
     pub fn row(&self, row: &Row) -> &[u8] {
         &self.data[row.start..row.start + row.len]
+    }
+
+    /// The bytes of a row as they stand in the source.
+    pub fn row_with_end(&self, row: &Row) -> &[u8] {
+        &self.data[row.start..row.start + row.len_with_end]
     }
 }
 

@@ -32,6 +32,10 @@ impl Cut for LineCut {
         }
     }
 
+    fn line(&self) -> u64 {
+        self.lines + 1
+    }
+
     fn open_since(&self) -> Option<u64> {
         None
     }

@@ -1,10 +1,33 @@
-//! Inputs as they are named on the command line, and how they are opened.
+//! Inputs as they are named on the command line, and how their bytes are read.
 
-use std::fs::File;
-use std::io::Read;
+use std::fs::{File, Metadata};
+use std::io::{self, Read};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
 
-use super::{CsvDialect, Format, Framer, InputError, Limits, Source};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::{CsvDialect, Format, InputError};
+
+/// Set once no more is to be read.
+#[derive(Debug, Clone, Default)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// No more is to be read.
+    pub fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether no more is to be read.
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
 
 /// An input of a load.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,14 +36,6 @@ pub enum Input {
     File(PathBuf),
     /// Standard input.
     Stdin,
-}
-
-/// An input that is ready to be read.
-pub struct Opened {
-    input: Input,
-    index: usize,
-    format: Format,
-    reader: Box<dyn Read + Send>,
 }
 
 impl Input {
@@ -61,8 +76,8 @@ impl Input {
         match self {
             Self::Stdin => Ok(None),
             // Opening a pipe would wait for its writer.
-            Self::File(path) if is_fifo(path) => Ok(None),
-            Self::File(path) => Ok(self.open_file(path)?.1),
+            Self::File(path) if is_pipe(path) => Ok(None),
+            Self::File(path) => Ok(size(&self.open_file(path)?.1)),
         }
     }
 
@@ -70,34 +85,57 @@ impl Input {
     ///
     /// # Errors
     /// A file that does not exist, cannot be opened, or is a directory.
-    pub fn open(&self, index: usize, format: Format) -> Result<Opened, InputError> {
-        let reader: Box<dyn Read + Send> = match self {
-            Self::Stdin => Box::new(std::io::stdin()),
-            Self::File(path) => self.open_file(path)?.0,
+    pub fn open(&self, stop: Stop) -> Result<Bytes, InputError> {
+        let (file, metadata) = match self {
+            Self::File(path) => self.open_file(path)?,
+            Self::Stdin => {
+                let fd = io::stdin().as_fd().try_clone_to_owned();
+                let file = fd.map(File::from);
+                let file = file.map_err(|e| self.error(format!("cannot be opened: {e}")))?;
+                let metadata = self.metadata(&file)?;
+                (file, metadata)
+            }
         };
-        Ok(Opened {
-            input: self.clone(),
-            index,
-            format,
-            reader,
+        let cannot = |e: io::Error| self.error(format!("cannot be opened: {e}"));
+        if metadata.is_file() {
+            let watch = Watch {
+                file: file.try_clone().map_err(cannot)?,
+                len: metadata.len(),
+                modified: metadata.modified().ok(),
+            };
+            // Files of the kernel say 0 and have content all the same.
+            let limit = size(&metadata).filter(|&n| n > 0 && *self != Self::Stdin);
+            return Ok(Bytes {
+                reader: match limit {
+                    Some(limit) => Box::new(file.take(limit)),
+                    None => Box::new(file),
+                },
+                ready: None,
+                watch: Some(watch),
+                stop,
+            });
+        }
+        let ready = file.try_clone().map(OwnedFd::from).map_err(cannot)?;
+        Ok(Bytes {
+            reader: Box::new(file),
+            ready: Some(ready),
+            watch: None,
+            stop,
         })
     }
 
-    fn open_file(&self, path: &Path) -> Result<(Box<dyn Read + Send>, Option<u64>), InputError> {
+    fn open_file(&self, path: &Path) -> Result<(File, Metadata), InputError> {
         let file = File::open(path).map_err(|e| self.error(format!("cannot be opened: {e}")))?;
-        let metadata = file
-            .metadata()
-            .map_err(|e| self.error(format!("cannot be examined: {e}")))?;
+        let metadata = self.metadata(&file)?;
         if metadata.is_dir() {
             return Err(self.error("is a directory, expected a file".to_owned()));
         }
-        // Files of the kernel say 0 and have content all the same; an empty file ends at once.
-        if metadata.is_file() && metadata.len() > 0 {
-            let size = metadata.len();
-            return Ok((Box::new(file.take(size)), Some(size)));
-        }
-        let size = metadata.is_file().then_some(0);
-        Ok((Box::new(file), size))
+        Ok((file, metadata))
+    }
+
+    fn metadata(&self, file: &File) -> Result<Metadata, InputError> {
+        file.metadata()
+            .map_err(|e| self.error(format!("cannot be examined: {e}")))
     }
 
     fn error(&self, message: String) -> InputError {
@@ -110,23 +148,86 @@ impl Input {
     }
 }
 
-fn is_fifo(path: &Path) -> bool {
-    use std::os::unix::fs::FileTypeExt as _;
+fn size(metadata: &Metadata) -> Option<u64> {
+    metadata.is_file().then(|| metadata.len())
+}
+
+fn is_pipe(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|m| m.file_type().is_fifo())
 }
 
-impl Opened {
-    /// Begins to cut the input into blocks.
+/// The bytes of an input.
+pub struct Bytes {
+    reader: Box<dyn Read + Send>,
+    /// What may have nothing to read for a long time: it is asked before it is read.
+    ready: Option<OwnedFd>,
+    watch: Option<Watch>,
+    stop: Stop,
+}
+
+/// A regular file as it was when it was opened.
+struct Watch {
+    file: File,
+    len: u64,
+    modified: Option<SystemTime>,
+}
+
+/// How long a stop may go unnoticed while nothing comes.
+const STOP_CHECK: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 50_000_000,
+};
+
+impl Bytes {
+    /// Any bytes, for what is no file.
+    pub fn from_reader(reader: impl Read + Send + 'static) -> Self {
+        Self {
+            reader: Box::new(reader),
+            ready: None,
+            watch: None,
+            stop: Stop::default(),
+        }
+    }
+
+    /// Reads what is there, waiting for the first byte. Once reading is stopped the error is
+    /// `Interrupted`, and nothing was taken.
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            if self.stop.is_set() {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            if let Some(fd) = &self.ready {
+                let mut fds = [PollFd::new(fd, PollFlags::IN)];
+                match poll(&mut fds, Some(&STOP_CHECK)) {
+                    Ok(0) | Err(rustix::io::Errno::INTR) => continue,
+                    Ok(_) => {}
+                    Err(e) => return Err(e.into()),
+                }
+            }
+            match self.reader.read(buffer) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// Whether a regular file is still as it was when it was opened.
     ///
     /// # Errors
-    /// See [`Framer::new`].
-    pub fn frame(self, limits: Limits) -> Result<Framer, InputError> {
-        let source = Source {
-            index: self.index,
-            name: self.input.name(),
-            format: self.format,
-            header: None,
+    /// What has changed.
+    pub(super) fn check_unchanged(&self) -> Result<(), String> {
+        let Some(watch) = &self.watch else {
+            return Ok(());
         };
-        Framer::new(source, self.reader, limits)
+        let now = watch.file.metadata();
+        let now = now.map_err(|e| format!("cannot be examined: {e}"))?;
+        if now.len() == watch.len && now.modified().ok() == watch.modified {
+            return Ok(());
+        }
+        Err(format!(
+            "the file is still being written (it had {} bytes and now has {}), and its last row has no line's end",
+            watch.len,
+            now.len()
+        ))
     }
 }

@@ -4,7 +4,6 @@
 //! Two threads do the work on rows: one reads and frames, one transcodes and hands batches
 //! to the client's task.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -25,7 +24,7 @@ use tokio::sync::mpsc;
 
 use crate::client::{self, Connector};
 use crate::error::{Failure, Kind};
-use crate::input::{Format, Input, Limits};
+use crate::input::{Format, Input, Limits, Stop};
 use crate::protocol::{Config, Counts, Fault, FaultClass};
 use crate::transcode;
 
@@ -93,14 +92,14 @@ const BATCHES_QUEUED_MAX: usize = 2;
 /// Never: what fails is told by the [`Outcome`], next to what was achieved before.
 pub async fn run(job: Job, connector: Connector, config: Config, observer: Observer) -> Outcome {
     let start = Instant::now();
-    let stop = Arc::new(AtomicBool::new(false));
+    let stop = Stop::default();
     let ledger = Arc::new(Mutex::new(Ledger::default()));
     let (batches, queue) = mpsc::channel(BATCHES_QUEUED_MAX);
     let shutdown_timeout = job.shutdown_timeout;
     let rows = pipeline::start(
         job,
         batches,
-        Arc::clone(&stop),
+        stop.clone(),
         Arc::clone(&ledger),
         Arc::clone(&observer),
     );
@@ -110,7 +109,7 @@ pub async fn run(job: Job, connector: Connector, config: Config, observer: Obser
     let interrupt = async {
         let kind = first_signal().await;
         *lock(&signalled) = Some(kind);
-        stop.store(true, Ordering::Relaxed);
+        stop.set();
         observer(LoadEvent::Interrupted { shutdown_timeout });
         tokio::select! {
             _ = first_signal() => {}
@@ -129,7 +128,7 @@ pub async fn run(job: Job, connector: Connector, config: Config, observer: Obser
     })
     .await;
     // The queue is gone: whoever still transcodes stops at the next batch.
-    stop.store(true, Ordering::Relaxed);
+    stop.set();
     let rows = tokio::task::spawn_blocking(move || rows.join()).await;
     let rows = rows.map_err(drop).and_then(|r| r.map_err(drop));
 
@@ -138,7 +137,7 @@ pub async fn run(job: Job, connector: Connector, config: Config, observer: Obser
     let mut failures: Vec<Failure> = Vec::new();
     let (bytes_read, digits_cut) = match rows {
         Ok(report) => {
-            failures.extend(report.failure);
+            failures.extend(report.failures);
             (report.bytes_read, report.digits_cut)
         }
         Err(()) => {

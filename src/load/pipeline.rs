@@ -1,7 +1,6 @@
 //! The two threads between the inputs and the client: one reads and frames, one transcodes.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SendError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -13,7 +12,7 @@ use super::event::{LoadEvent, Observer};
 use super::ledger::Ledger;
 use super::{Job, Rejects, lock};
 use crate::error::{Failure, Kind};
-use crate::input::{Block, Format, Input, InputError, Limits};
+use crate::input::{Block, Format, Framer, Input, InputError, Limits, LongRow, Source, Stop};
 use crate::protocol::Batch;
 use crate::transcode::{BatchBuilder, RowError, Transcoder};
 
@@ -21,28 +20,42 @@ use crate::transcode::{BatchBuilder, RowError, Transcoder};
 const BLOCKS_QUEUED_MAX: usize = 4;
 /// How long a stop may go unnoticed while nothing is read.
 const STOP_CHECK: Duration = Duration::from_millis(50);
+/// How long the reading thread may take to notice one, unless it hangs.
+const READ_ENDS_MAX: Duration = Duration::from_secs(1);
 
 /// What the threads have to say at the end.
 #[derive(Debug, Default)]
 pub(super) struct Report {
     pub bytes_read: u64,
     pub digits_cut: u64,
-    pub failure: Option<Failure>,
+    pub failures: Vec<Failure>,
+}
+
+/// What the reading thread hands over.
+enum Piece {
+    Begin(Arc<Source>),
+    Block(Block),
+    Failed(InputError),
+    /// The last input has ended, or reading was stopped.
+    End,
 }
 
 /// Starts the threads; the handle is that of the transcoding one. The other may hang in a
-/// read from a pipe for as long as its writer likes, and is left to the process's end.
+/// read for as long as a file system likes, and is left to the process's end.
 pub(super) fn start(
     job: Job,
     batches: mpsc::Sender<Batch>,
-    stop: Arc<AtomicBool>,
+    stop: Stop,
     ledger: Arc<Mutex<Ledger>>,
     observer: Observer,
 ) -> JoinHandle<Report> {
-    let (blocks, queue) = sync_channel(BLOCKS_QUEUED_MAX);
+    let (pieces, queue) = sync_channel(BLOCKS_QUEUED_MAX);
     let (inputs, limits) = (job.inputs, job.limits);
-    let reading = Arc::clone(&stop);
-    std::thread::spawn(move || read(&inputs, limits, &reading, &blocks));
+    let reading = stop.clone();
+    std::thread::spawn(move || {
+        // Nobody listens any more: the load has ended.
+        let _ = read(&inputs, limits, &reading, &pieces);
+    });
     std::thread::spawn(move || {
         let mut rows = Rows {
             transcoder: Transcoder::new(job.target, job.options),
@@ -52,16 +65,18 @@ pub(super) fn start(
             max_errors: job.max_errors,
             rejects: job.rejects,
             observer,
-            source: None,
             bytes_before: 0,
             bytes_read: 0,
         };
-        let result = rows.run(&queue, &stop);
-        let result = result.and_then(|()| rows.finish());
+        let mut failures = Vec::new();
+        failures.extend(rows.run(&queue, &stop).err().flatten());
+        if let Some(rejects) = &mut rows.rejects {
+            failures.extend(rejects.flush().err());
+        }
         Report {
             bytes_read: rows.bytes_read,
             digits_cut: rows.transcoder.digits_cut(),
-            failure: result.err().flatten(),
+            failures,
         }
     })
 }
@@ -69,30 +84,34 @@ pub(super) fn start(
 fn read(
     inputs: &[(Input, Format)],
     limits: Limits,
-    stop: &AtomicBool,
-    blocks: &SyncSender<Result<Block, InputError>>,
-) {
+    stop: &Stop,
+    pieces: &SyncSender<Piece>,
+) -> Result<(), SendError<Piece>> {
     for (index, (input, format)) in inputs.iter().enumerate() {
-        let opened = input.open(index, *format).and_then(|o| o.frame(limits));
-        let mut framer = match opened {
-            Ok(framer) => framer,
-            Err(error) => {
-                let _ = blocks.send(Err(error));
-                return;
-            }
+        if stop.is_set() {
+            break;
+        }
+        let source = Source {
+            index,
+            name: input.name(),
+            format: *format,
+            header: None,
         };
-        while !stop.load(Ordering::Relaxed) {
-            let block = match framer.next_block().transpose() {
-                None => break,
-                Some(block) => block,
-            };
-            let failed = block.is_err();
-            // Nobody listens any more: the load has ended.
-            if blocks.send(block).is_err() || failed {
-                return;
+        let opened = input.open(stop.clone());
+        let mut framer = match opened.and_then(|bytes| Framer::new(source, bytes, limits)) {
+            Ok(framer) => framer,
+            Err(error) => return pieces.send(Piece::Failed(error)),
+        };
+        pieces.send(Piece::Begin(Arc::clone(framer.source())))?;
+        loop {
+            match framer.next_block() {
+                Ok(Some(block)) => pieces.send(Piece::Block(block))?,
+                Ok(None) => break,
+                Err(error) => return pieces.send(Piece::Failed(error)),
             }
         }
     }
+    pieces.send(Piece::End)
 }
 
 /// Ends the work on rows: with a failure, or because the client has ended.
@@ -106,56 +125,60 @@ struct Rows {
     max_errors: MaxErrors,
     rejects: Option<Rejects>,
     observer: Observer,
-    /// Index of the source being read.
-    source: Option<usize>,
-    /// Bytes of the sources before it.
+    /// Bytes of the sources before the one being read.
     bytes_before: u64,
     bytes_read: u64,
 }
 
 impl Rows {
-    fn run(
-        &mut self,
-        queue: &Receiver<Result<Block, InputError>>,
-        stop: &AtomicBool,
-    ) -> Result<(), Stopped> {
+    fn run(&mut self, queue: &Receiver<Piece>, stop: &Stop) -> Result<(), Stopped> {
+        let mut stopped_for = Duration::ZERO;
         loop {
             match queue.recv_timeout(STOP_CHECK) {
-                Ok(Ok(block)) => self.block(&block)?,
-                Ok(Err(error)) => return Err(Some(input_failure(error))),
-                Err(RecvTimeoutError::Disconnected) => return Ok(()),
-                // Blocks that were read before the stop have been taken above.
-                Err(RecvTimeoutError::Timeout) if stop.load(Ordering::Relaxed) => return Ok(()),
+                Ok(Piece::Begin(source)) => self.begin(&source)?,
+                Ok(Piece::Block(block)) => self.block(&block)?,
+                Ok(Piece::Failed(error)) => return Err(Some(error.into())),
+                Ok(Piece::End) => return self.finish(!stop.is_set()),
+                Err(RecvTimeoutError::Disconnected) => {
+                    let message = "the thread that reads the inputs has died";
+                    return Err(Some(Failure::new(Kind::Input, message)));
+                }
+                Err(RecvTimeoutError::Timeout) if stop.is_set() => {
+                    stopped_for += STOP_CHECK;
+                    if stopped_for >= READ_ENDS_MAX {
+                        return Ok(());
+                    }
+                }
                 Err(RecvTimeoutError::Timeout) => {}
             }
         }
     }
 
+    fn begin(&mut self, source: &Source) -> Result<(), Stopped> {
+        self.bytes_before = self.bytes_read;
+        (self.observer)(LoadEvent::InputStarted {
+            index: source.index,
+            name: source.name.clone(),
+        });
+        let line = source.header.as_ref().map(|h| h.line);
+        self.transcoder.begin_source(source).map_err(|reason| {
+            let message = format!("the header does not fit the record: {reason}");
+            Some(
+                Failure::new(Kind::Input, message)
+                    .at(source.name.clone(), line)
+                    .hint("each column must be a field of the record; see the .proto file"),
+            )
+        })
+    }
+
     fn block(&mut self, block: &Block) -> Result<(), Stopped> {
-        let source = &block.source;
-        if self.source != Some(source.index) {
-            self.bytes_before = self.bytes_read;
-            self.source = Some(source.index);
-            (self.observer)(LoadEvent::InputStarted {
-                index: source.index,
-                name: source.name.clone(),
-            });
-            let header_line = source.header.as_ref().map(|(_, line)| *line);
-            self.transcoder.begin_source(source).map_err(|reason| {
-                Failure::new(
-                    Kind::Input,
-                    format!("the header does not fit the record: {reason}"),
-                )
-                .at(source.name.clone(), header_line)
-                .hint("each column must be a field of the record; see the .proto file")
-            })?;
-        }
+        self.bytes_read = self.bytes_before + block.source_bytes;
         let mut next = 0;
         let mut result = Ok(());
         while let Err((index, error)) = self.transcoder.block(block, next, &mut self.builder) {
             next = index + 1;
-            let bytes = block.row(&block.rows[index]);
-            result = self.reject(block, error, bytes);
+            let bytes = block.row_with_end(&block.rows[index]);
+            result = self.reject(&block.source, error, bytes);
             if result.is_err() {
                 break;
             }
@@ -163,18 +186,29 @@ impl Rows {
         // What is good goes out even if the load ends here.
         self.send()?;
         result?;
-        if let Some(long) = block.long_row {
-            self.reject(block, long.into(), &[])?;
+        if let Some(long) = &block.long {
+            self.long_row(block, long)?;
         }
-        self.bytes_read = self.bytes_before + block.source_bytes;
         (self.observer)(LoadEvent::Read {
             bytes: self.bytes_read,
         });
         Ok(())
     }
 
-    fn reject(&mut self, block: &Block, error: RowError, row: &[u8]) -> Result<(), Stopped> {
-        let source = &block.source;
+    /// A piece of a row over the limit: it counts with its first piece, and all pieces go to
+    /// the rejects.
+    fn long_row(&mut self, block: &Block, long: &LongRow) -> Result<(), Stopped> {
+        let bytes = &block.data[long.start..];
+        if long.begins {
+            return self.reject(&block.source, long.into(), bytes);
+        }
+        if let Some(rejects) = &mut self.rejects {
+            rejects.go_on(bytes)?;
+        }
+        Ok(())
+    }
+
+    fn reject(&mut self, source: &Source, error: RowError, row: &[u8]) -> Result<(), Stopped> {
         let (rejected, read) = {
             let mut ledger = lock(&self.ledger);
             ledger.reject();
@@ -183,9 +217,9 @@ impl Rows {
         if self.max_errors.exceeded(rejected, read, false) {
             let first = error.reasons.first();
             let message = first.map_or_else(String::new, ToString::to_string);
-            let hint = match (&self.rejects, rejected) {
-                (None, _) => "--max-errors 10 --rejects bad.ndjson loads the good rows and keeps the bad ones".to_owned(),
-                (Some(_), n) => format!("{n} rows were bad; raise --max-errors to go on"),
+            let hint = match &self.rejects {
+                None => "--max-errors 10 --rejects bad.ndjson loads the good rows and keeps the bad ones".to_owned(),
+                Some(_) => format!("{rejected} rows were bad; raise --max-errors to go on"),
             };
             return Err(Some(
                 Failure::new(Kind::BadRow, message)
@@ -216,14 +250,11 @@ impl Rows {
         Ok(())
     }
 
-    /// After the last row: what only counts at the end.
-    fn finish(&mut self) -> Result<(), Stopped> {
-        if let Some(rejects) = &mut self.rejects {
-            rejects.flush()?;
-        }
+    /// After the last row that is read. A share of the rows can be told only of all of them.
+    fn finish(&mut self, all_read: bool) -> Result<(), Stopped> {
         let ledger = lock(&self.ledger);
         let (rejected, read) = (ledger.rejected(), ledger.read());
-        if self.max_errors.exceeded(rejected, read, true) {
+        if self.max_errors.exceeded(rejected, read, all_read) {
             let message =
                 format!("{rejected} of {read} rows were bad, more than --max-errors allows");
             return Err(Some(Failure::new(Kind::BadRow, message)));
@@ -232,14 +263,10 @@ impl Rows {
     }
 }
 
-fn input_failure(error: InputError) -> Failure {
-    let mut failure = Failure::new(Kind::Input, error.message).at(error.source_name, error.line);
-    failure.hint = error.hint.map(str::to_owned);
-    failure
-}
-
 impl From<InputError> for Failure {
     fn from(error: InputError) -> Self {
-        input_failure(error)
+        let mut failure = Self::new(Kind::Input, error.message).at(error.source_name, error.line);
+        failure.hint = error.hint.map(str::to_owned);
+        failure
     }
 }

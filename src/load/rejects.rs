@@ -16,7 +16,10 @@ pub struct Rejects {
     path: PathBuf,
     rows: BufWriter<File>,
     reasons: BufWriter<File>,
-    has_header: bool,
+    /// What the rows in the file are: their format, and for CSV the header at its start.
+    holds: Option<(Format, Vec<u8>)>,
+    /// The last row was written without a line's end, which its source does not have.
+    open_line: bool,
 }
 
 impl Rejects {
@@ -37,17 +40,18 @@ impl Rejects {
             path: path.to_owned(),
             rows: create(path)?,
             reasons: create(&reasons)?,
-            has_header: false,
+            holds: None,
+            open_line: false,
         })
     }
 
-    /// Keeps a row. One that was too long to be held has its reason only.
+    /// Keeps a row, as it stands in its source.
     ///
     /// # Errors
-    /// Files that cannot be written.
+    /// Files that cannot be written, or a row that does not fit behind those that are there.
     pub fn write(&mut self, source: &Source, row: &[u8], error: &RowError) -> Result<(), Failure> {
-        self.write_row(source, row)
-            .map_err(|e| unwritable(&self.path, e))?;
+        self.begin(source)?;
+        self.put(row)?;
         for reason in &error.reasons {
             let line = json!({
                 "source": source.name,
@@ -63,18 +67,47 @@ impl Rejects {
         Ok(())
     }
 
-    fn write_row(&mut self, source: &Source, row: &[u8]) -> std::io::Result<()> {
-        if let (Format::Csv(dialect), Some((names, _)), false) =
-            (source.format, &source.header, self.has_header)
-        {
-            let header = names.join(&char::from(dialect.delimiter).to_string());
-            writeln!(self.rows, "{header}")?;
-            self.has_header = true;
+    /// Keeps the next piece of the row that was written last.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn go_on(&mut self, piece: &[u8]) -> Result<(), Failure> {
+        self.open_line = false;
+        self.put(piece)
+    }
+
+    /// Writes a CSV's header before its first row. Rows of another format or header do not
+    /// go into the same file: it could not be loaded again.
+    fn begin(&mut self, source: &Source) -> Result<(), Failure> {
+        let header = source.header.as_ref().map_or(&[][..], |h| &h.record);
+        if let Some((format, before)) = &self.holds {
+            if *format == source.format && without_end(before) == without_end(header) {
+                return Ok(());
+            }
+            let message = format!(
+                "a bad row of {} does not fit into the rejects, which begin with another header or format",
+                source.name
+            );
+            return Err(Failure::new(Kind::Output, message)
+                .at(self.path.display().to_string(), None)
+                .hint("load inputs of different formats or headers one by one, each with its own --rejects"));
         }
-        if !row.is_empty() {
-            self.rows.write_all(row)?;
-            self.rows.write_all(b"\n")?;
+        self.holds = Some((source.format, header.to_vec()));
+        match header {
+            [] => Ok(()),
+            header => self.put(header),
         }
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        let mut write = || {
+            if std::mem::take(&mut self.open_line) {
+                self.rows.write_all(b"\n")?;
+            }
+            self.rows.write_all(bytes)
+        };
+        write().map_err(|e| unwritable(&self.path, e))?;
+        self.open_line = !bytes.ends_with(b"\n");
         Ok(())
     }
 
@@ -88,6 +121,10 @@ impl Rejects {
             .flush()
             .map_err(|e| unwritable(&reasons_path(&self.path), e))
     }
+}
+
+fn without_end(record: &[u8]) -> &[u8] {
+    record.trim_ascii_end()
 }
 
 fn reasons_path(path: &Path) -> PathBuf {

@@ -20,6 +20,8 @@ use super::window::{Batch, Window};
 
 /// The longest wait between two attempts.
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
+/// The longest time that a close signal may announce.
+const GRACE_MAX: Duration = Duration::from_secs(3_600);
 /// How long the server may take to end a stream that the client has half-closed.
 const CLOSING_MAX: Duration = Duration::from_secs(5);
 
@@ -43,6 +45,8 @@ pub struct Stream {
     /// When the failures since the last acknowledgement began.
     failing_since: Option<Now>,
     opened_before: bool,
+    /// When the current connection was opened.
+    opened_at: Now,
     /// The next connection replaces one that failed.
     reopening: bool,
     /// No more batches will come; since when.
@@ -66,6 +70,7 @@ impl Stream {
             failures: 0,
             failing_since: None,
             opened_before: false,
+            opened_at: now,
             reopening: false,
             finishing_since: None,
             rng,
@@ -177,6 +182,7 @@ impl Stream {
                 self.state = State::Open;
                 self.counts.reconnects += u64::from(std::mem::take(&mut self.reopening));
                 self.opened_before = true;
+                self.opened_at = now;
                 self.close_if_done(now);
             }
             State::Open
@@ -228,7 +234,7 @@ impl Stream {
             State::Open => {
                 self.counts.rotations += 1;
                 self.state = State::Draining {
-                    deadline: now + grace,
+                    deadline: now + grace.min(GRACE_MAX),
                 };
                 self.drained(now);
             }
@@ -245,7 +251,15 @@ impl Stream {
     /// too, unless nothing is outstanding.
     pub fn on_fault(&mut self, now: Now, fault: Fault) {
         match self.state {
-            State::Connecting { .. } | State::Open => self.recover(now, fault),
+            State::Connecting { .. } => self.recover(now, fault),
+            State::Open => {
+                // A connection that idled for a while and ended has failed nobody.
+                if self.window.is_empty() && now >= self.opened_at + BACKOFF_MAX {
+                    self.failures = 0;
+                    self.failing_since = None;
+                }
+                self.recover(now, fault);
+            }
             // The end was announced, or everything is durable already.
             State::Draining { .. } => self.rotate(now),
             State::Closing { .. } => self.close(),
@@ -312,19 +326,22 @@ impl Stream {
         if !fault.is_retryable() || !self.config.recovery {
             return self.fail(fault);
         }
-        let failing_since = *self.failing_since.get_or_insert(now);
+        let too_late = self.is_too_late(now);
         let wait = match fault.class {
+            // No failure: it spends no retries. But it must lead somewhere.
             FaultClass::Throttled(after) => {
-                let wait = after.unwrap_or(self.config.recovery_backoff);
+                if too_late {
+                    return self.fail(fault);
+                }
+                let wait = after.unwrap_or_default().max(self.config.recovery_backoff);
                 self.counts.throttled += wait;
                 wait
             }
             _ => {
                 self.failures += 1;
-                let given_up = if self.counts.acknowledged == 0 {
-                    self.failures > self.config.recovery_retries
-                } else {
-                    now >= failing_since + self.config.recovery_deadline
+                let given_up = match self.counts.acknowledged {
+                    0 => self.failures > self.config.recovery_retries,
+                    _ => too_late,
                 };
                 if given_up {
                     return self.fail(fault);
@@ -334,6 +351,13 @@ impl Stream {
         };
         self.state = State::Waiting { until: now + wait };
         self.actions.push_back(Action::Recovering { fault, wait });
+    }
+
+    /// Whether the time without a new acknowledgement is used up, which begins here if it
+    /// has not begun.
+    fn is_too_late(&mut self, now: Now) -> bool {
+        let failing_since = *self.failing_since.get_or_insert(now);
+        now >= failing_since + self.config.recovery_deadline
     }
 
     /// The backoff doubles with each failure in a row, up to a maximum, and up to a quarter
@@ -366,6 +390,10 @@ impl Stream {
         }
         self.window.rewind();
         self.outstanding_since = None;
+        if !self.window.is_empty() && self.is_too_late(now) {
+            let message = "the server ends every connection before it acknowledges anything";
+            return self.fail(Fault::transient(message));
+        }
         self.state = State::Waiting {
             until: now + self.config.recovery_backoff,
         };

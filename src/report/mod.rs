@@ -158,10 +158,13 @@ impl Reporter {
     }
 
     fn show(&self) {
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let line = seen.line(self.start.elapsed());
+        let (line, bytes, total) = {
+            let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            let line = seen.line(self.start.elapsed());
+            (line, seen.bytes, seen.bytes_total)
+        };
         match &self.bar {
-            Some(bar) => bar.show(seen.bytes, seen.bytes_total, line),
+            Some(bar) => bar.show(bytes, total, line),
             None => write_line(&line),
         }
     }

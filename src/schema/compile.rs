@@ -28,6 +28,7 @@ pub fn compile(source: &ProtoSource) -> Result<MessageDescriptor, SchemaError> {
     let file = &source.file;
     std::fs::File::open(file)
         .map_err(|e| SchemaError::at(file, None, format!("cannot open the .proto file: {e}")))?;
+    check_hint_comments(file)?;
     let mut include = source.include.clone();
     if !include.iter().any(|dir| file.strip_prefix(dir).is_ok()) {
         include.push(parent(file));
@@ -53,6 +54,28 @@ pub fn compile(source: &ProtoSource) -> Result<MessageDescriptor, SchemaError> {
         &pool,
         source.message.as_deref(),
     )
+}
+
+/// The compiler gives a block comment behind a field to the field after it, where a hint
+/// would be wrong in silence.
+fn check_hint_comments(file: &Path) -> Result<(), SchemaError> {
+    // What cannot be read or is no text, the compiler says better.
+    let Ok(text) = std::fs::read_to_string(file) else {
+        return Ok(());
+    };
+    for (number, line) in (1..).zip(text.lines()) {
+        let behind = line
+            .split_once(';')
+            .and_then(|(_, rest)| rest.split_once("/*"));
+        if behind
+            .is_some_and(|(before, comment)| !before.contains("//") && comment.contains("@delta"))
+        {
+            let message = "a hint behind a field must stand in a // comment";
+            return Err(SchemaError::at(file, Some(number), message)
+                .hint("write // @delta TYPE, or put the comment before the field"));
+        }
+    }
+    Ok(())
 }
 
 fn parent(file: &Path) -> PathBuf {

@@ -1,8 +1,15 @@
 //! "Did you mean": the nearest of some names, if it is near enough to be a slip.
 
+/// Longer names are not compared: comparing takes time with the square of the length.
+const NAME_BYTES_MAX: usize = 256;
+
 /// The candidate nearest to `name` within a distance that a typing slip explains: case and
 /// separators aside, one edit, or two for names of eight letters and more.
 pub fn closest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // No slip, and perhaps megabytes of a row.
+    if name.len() > NAME_BYTES_MAX {
+        return None;
+    }
     let plain = simplify(name);
     let limit = if plain.chars().count() >= 8 { 2 } else { 1 };
     candidates

@@ -52,7 +52,7 @@ pub(super) fn encode<'e>(
     let message = encoder.root();
     let base = encoder.enter(message);
     let mut count = 0;
-    for cell in cells(record.as_bytes(), dialect) {
+    for cell in cells(record, dialect) {
         let column = columns.fields.get(count).copied();
         count += 1;
         let Some(Some(index)) = column else { continue };
@@ -60,9 +60,7 @@ pub(super) fn encode<'e>(
         let null = cell.text.is_empty() && !cell.quoted;
         encoder.in_field(field, |encoder| {
             if encoder.note_field(message, base, index, null) {
-                // Cells are slices of valid text, cut at ASCII bytes.
-                let text = String::from_utf8_lossy(&cell.text);
-                put_cell(encoder, field, &text);
+                put_cell(encoder, field, &cell.text);
             }
         });
     }
@@ -98,12 +96,11 @@ pub(super) fn to_object(
 ) -> Result<(), Vec<Reason>> {
     let mut object = serde_json::Map::new();
     let mut count = 0;
-    for cell in cells(record.as_bytes(), dialect) {
+    for cell in cells(record, dialect) {
         if let Some(name) = names.get(count)
             && (cell.quoted || !cell.text.is_empty())
         {
-            let text = String::from_utf8_lossy(&cell.text).into_owned();
-            object.insert(name.clone(), text.into());
+            object.insert(name.clone(), cell.text.into_owned().into());
         }
         count += 1;
     }

@@ -14,6 +14,12 @@ use crate::schema::RecordPlan;
 use crate::schema::closest;
 use crate::schema::plan::{FieldPlan, MessagePlan, Scalar, Shape, ValueType};
 
+/// What is noted of one row at the most: it may be one long list of bad elements.
+const REASONS_MAX: usize = 20;
+
+/// How much of an unknown name or key is shown, in characters.
+const NAME_SHOWN_MAX: usize = 100;
+
 /// Buffers kept from row to row.
 #[derive(Default)]
 pub(super) struct Scratch {
@@ -75,13 +81,8 @@ impl<'e> Encoder<'e> {
             _ => json.fail("expected a JSON object"),
         };
         if let Err(syntax) = result {
-            self.syntax(&syntax);
+            self.reject(syntax_reason(&syntax));
         }
-    }
-
-    pub(super) fn syntax(&mut self, syntax: &Syntax) {
-        // Beyond this point nothing of the row can be trusted.
-        self.reasons.push(syntax_reason(syntax));
     }
 
     /// The plan of the record itself.
@@ -94,8 +95,10 @@ impl<'e> Encoder<'e> {
     }
 
     pub(super) fn bad(&mut self, misread: Misread) {
-        let path = self.path_text();
-        self.reasons.push(misread.in_field(path));
+        if self.reasons.len() < REASONS_MAX {
+            let path = self.path_text();
+            self.reasons.push(misread.in_field(path));
+        }
     }
 
     fn path_text(&self) -> String {
@@ -214,7 +217,7 @@ impl<'e> Encoder<'e> {
     }
 
     fn unknown(&mut self, message: &MessagePlan, name: &str) {
-        if self.options.ignore_unknown {
+        if self.options.ignore_unknown || self.reasons.len() >= REASONS_MAX {
             return;
         }
         let mut path = self.path_text();
@@ -285,7 +288,8 @@ impl<'e> Encoder<'e> {
         let mut first = true;
         while let Some(name) = json.key(first)? {
             first = false;
-            self.path.push(Step::Key(name.to_string()));
+            self.path
+                .push(Step::Key(name.chars().take(NAME_SHOWN_MAX).collect()));
             put_tag(self.out, field.number, LENGTH);
             let entry = open_length(self.out);
             put_tag(self.out, 1, value::wire_type(key));
@@ -369,9 +373,11 @@ impl<'e> Encoder<'e> {
 
     /// Runs `f` with a field on the path of messages.
     pub(super) fn in_field(&mut self, field: &'e FieldPlan, f: impl FnOnce(&mut Self)) {
+        let depth = self.path.len();
         self.path.push(Step::Field(&field.name));
         f(self);
-        self.path.pop();
+        // Text that is no JSON leaves the path where it ended.
+        self.path.truncate(depth);
     }
 
     fn wrong_kind(&mut self, expected: &str, json: &mut Scanner<'_>) -> Result<(), Syntax> {

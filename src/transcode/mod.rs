@@ -18,7 +18,7 @@ mod wire;
 pub use batch::{BATCH_BYTES_MAX, BatchBuilder, EncodedBatch, ROW_BYTES_MAX};
 pub use time::{Ambiguous, TimeRules};
 
-use crate::input::{Block, Format, LongRow, Row, RowFault, Source};
+use crate::input::{Block, Format, LongRow, Row, Source};
 use crate::schema::RecordPlan;
 
 /// What a record is on the wire.
@@ -123,12 +123,9 @@ pub struct RowError {
     pub reasons: Vec<Reason>,
 }
 
-impl From<LongRow> for RowError {
-    fn from(row: LongRow) -> Self {
-        let message = format!(
-            "the row has {} bytes, more than --max-line allows",
-            row.bytes
-        );
+impl From<&LongRow> for RowError {
+    fn from(row: &LongRow) -> Self {
+        let message = "the row is longer than --max-line allows";
         Self {
             line: row.line,
             byte: row.byte,
@@ -208,10 +205,8 @@ impl Transcoder {
         bytes: &[u8],
         out: &mut BatchBuilder,
     ) -> Result<(), Vec<Reason>> {
-        if row.fault == Some(RowFault::TextAfterQuote) {
-            let message =
-                "text after the closing quote of a cell (double the quotes inside a cell)";
-            return Err(vec![Reason::of_row(ReasonKind::Syntax, message)]);
+        if let Some(fault) = row.fault {
+            return Err(vec![Reason::of_row(ReasonKind::Syntax, fault.message())]);
         }
         let text = std::str::from_utf8(bytes).map_err(|e| {
             let message = format!("invalid UTF-8 after byte {} of the row", e.valid_up_to());
@@ -263,5 +258,5 @@ impl Transcoder {
 }
 
 fn header(source: &Source) -> &[String] {
-    source.header.as_ref().map_or(&[], |(names, _)| names)
+    source.header.as_ref().map_or(&[], |header| &header.names)
 }

@@ -1,8 +1,8 @@
 //! Timestamps and dates: text and numbers → microseconds or days since 1970-01-01.
 
+use jiff::SignedDuration;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{AmbiguousOffset, TimeZone};
-use jiff::{SignedDuration, Timestamp};
 
 /// How numbers and text without an offset are read.
 #[derive(Debug, Clone)]
@@ -39,10 +39,10 @@ impl Default for TimeRules {
     }
 }
 
-const DAY_US: i64 = 86_400_000_000;
+const DAY_US: u64 = 86_400_000_000;
 /// Numbers nearer to the epoch than this are taken for a wrong unit: the year 2001 in
 /// milliseconds lands within 12 days, the year 2100 within 48.
-const EPOCH_GUARD_US: i64 = 60 * DAY_US;
+const EPOCH_GUARD_US: u64 = 60 * DAY_US;
 /// 5000-01-01T00:00:00Z: a later number is taken for a wrong unit, too.
 const LATEST_US: i64 = 95_617_584_000_000_000;
 
@@ -57,7 +57,7 @@ pub(super) fn from_number(value: i128, rules: &TimeRules) -> Result<i64, &'stati
     if rules.allow_epoch {
         return Ok(us);
     }
-    if us != 0 && us.abs() < EPOCH_GUARD_US {
+    if us != 0 && us.unsigned_abs() < EPOCH_GUARD_US {
         return Err(
             "is within 60 days of 1970-01-01: is it in milliseconds or seconds? (--timestamp-unit ms or s; --allow-epoch takes it as it is)",
         );
@@ -74,44 +74,47 @@ pub(super) fn from_number(value: i128, rules: &TimeRules) -> Result<i64, &'stati
 /// whether digits past microseconds were cut.
 pub(super) fn timestamp(text: &str, rules: &TimeRules) -> Result<(i64, bool), &'static str> {
     const EXPECTED: &str = "is not a timestamp (expected RFC 3339, such as 2026-01-31T12:00:00Z, or YYYY-MM-DD HH:MM:SS)";
-    if let Some(local) = civil(text) {
-        let time = rules.zone.to_ambiguous_timestamp(local);
-        let time = match (time.offset(), rules.ambiguous) {
-            (AmbiguousOffset::Gap { .. }, _) => {
-                return Err("does not exist in the time zone: clocks are put forward over it");
-            }
-            (AmbiguousOffset::Fold { .. }, Ambiguous::Reject) => {
+    let (local, offset) = split_offset(text).ok_or(EXPECTED)?;
+    let (local, cut) = civil(local).ok_or(EXPECTED)?;
+    let wall = micros_of(local);
+    let offset = match offset {
+        Some(seconds) => seconds,
+        None if rules.zone == TimeZone::UTC => 0,
+        None => zone_offset(local, rules)?,
+    };
+    Ok((wall - i64::from(offset) * 1_000_000, cut))
+}
+
+/// The zone's offset at a time on its clock, in seconds.
+fn zone_offset(local: DateTime, rules: &TimeRules) -> Result<i32, &'static str> {
+    let offset = match rules.zone.to_ambiguous_timestamp(local).offset() {
+        AmbiguousOffset::Unambiguous { offset } => offset,
+        AmbiguousOffset::Gap { .. } => {
+            return Err("does not exist in the time zone: clocks are put forward over it");
+        }
+        AmbiguousOffset::Fold { before, after } => match rules.ambiguous {
+            Ambiguous::Reject => {
                 return Err(
                     "occurs twice in the time zone: clocks are put back (--ambiguous earlier or later chooses)",
                 );
             }
-            (_, Ambiguous::Later) => time.later(),
-            _ => time.earlier(),
-        };
-        let time = time.map_err(|_| "is out of range for a timestamp")?;
-        return Ok(micros(time.duration_since(Timestamp::UNIX_EPOCH)));
-    }
-    // Only date, time and offset: jiff also takes zone names in brackets.
-    if !is_date_time(text) {
-        return Err(EXPECTED);
-    }
-    let time: Timestamp = text.parse().map_err(|_| EXPECTED)?;
-    Ok(micros(time.duration_since(Timestamp::UNIX_EPOCH)))
+            Ambiguous::Earlier => before,
+            Ambiguous::Later => after,
+        },
+    };
+    Ok(offset.seconds())
 }
 
 /// Text in a TIMESTAMP_NTZ field: a date and time without an offset.
 pub(super) fn wall_clock(text: &str) -> Result<(i64, bool), &'static str> {
-    let Some(local) = civil(text) else {
-        let with_offset = is_date_time(text) && text.parse::<Timestamp>().is_ok();
-        return Err(if with_offset {
-            "has an offset, which a TIMESTAMP_NTZ has no room for"
-        } else {
-            "is not a time without a zone (expected YYYY-MM-DD HH:MM:SS)"
-        });
-    };
-    Ok(micros(local.duration_since(DateTime::constant(
-        1970, 1, 1, 0, 0, 0, 0,
-    ))))
+    const EXPECTED: &str = "is not a time without a zone (expected YYYY-MM-DD HH:MM:SS)";
+    match split_offset(text).ok_or(EXPECTED)? {
+        (_, Some(_)) => Err("has an offset, which a TIMESTAMP_NTZ has no room for"),
+        (local, None) => {
+            let (local, cut) = civil(local).ok_or(EXPECTED)?;
+            Ok((micros_of(local), cut))
+        }
+    }
 }
 
 /// Text in a DATE field.
@@ -153,31 +156,61 @@ fn micros(since: SignedDuration) -> (i64, bool) {
     (us as i64, nanos.rem_euclid(1_000) != 0)
 }
 
-/// A date and time without an offset.
-fn civil(text: &str) -> Option<DateTime> {
+/// Microseconds of a wall clock since 1970 began on it.
+fn micros_of(local: DateTime) -> i64 {
+    micros(local.duration_since(DateTime::constant(1970, 1, 1, 0, 0, 0, 0))).0
+}
+
+/// Parts `...Z`, `...+01:00` or `...-01:00` from the time before; the offset in seconds.
+fn split_offset(text: &str) -> Option<(&str, Option<i32>)> {
+    if let Some(local) = text.strip_suffix(['Z', 'z']) {
+        return Some((local, Some(0)));
+    }
+    let Some(at) = text
+        .len()
+        .checked_sub(6)
+        .filter(|&at| text.is_char_boundary(at))
+    else {
+        return Some((text, None));
+    };
+    let (local, offset) = text.split_at(at);
+    let sign = match offset.as_bytes()[0] {
+        b'+' => 1,
+        b'-' => -1,
+        _ => return Some((text, None)),
+    };
+    let (hours, minutes) = offset[1..].split_once(':')?;
+    let number = |digits: &str, max: i32| {
+        let plain = digits.len() == 2 && digits.bytes().all(|b| b.is_ascii_digit());
+        let value: i32 = plain.then(|| digits.parse().ok())??;
+        (value <= max).then_some(value)
+    };
+    Some((
+        local,
+        Some(sign * (number(hours, 23)? * 3_600 + number(minutes, 59)? * 60)),
+    ))
+}
+
+/// A date and time without an offset; whether digits past microseconds were cut. Second 60
+/// is refused: there is no microsecond for it.
+fn civil(text: &str) -> Option<(DateTime, bool)> {
     let bytes = text.as_bytes();
-    let (date, time) = (bytes.get(..10)?, bytes.get(11..)?);
-    let separated = matches!(bytes[10], b'T' | b't' | b' ');
-    let plain = date.iter().all(|b| b.is_ascii_digit() || *b == b'-')
-        && time
+    let separated = matches!(bytes.get(10)?, b'T' | b't' | b' ');
+    let plain = bytes[..10].iter().all(|b| b.is_ascii_digit() || *b == b'-')
+        && bytes[11..]
             .iter()
             .all(|b| b.is_ascii_digit() || matches!(b, b':' | b'.'));
     // Seconds are required: `12:30` alone could mean anything.
-    if !separated || !plain || time.len() < 8 {
+    if !separated || !plain || bytes.len() < 19 || &bytes[17..19] == b"60" {
         return None;
     }
-    text.parse().ok()
-}
-
-fn is_date_time(text: &str) -> bool {
-    text.len() >= 20
-        && text.bytes().all(|b| {
-            b.is_ascii_digit()
-                || matches!(
-                    b,
-                    b'-' | b'+' | b':' | b'.' | b'T' | b't' | b' ' | b'Z' | b'z'
-                )
-        })
+    // The digits that are cut: jiff takes nine of them at most.
+    let keep = text.len().min(26);
+    let cut = bytes[keep..].iter().any(|&b| b != b'0');
+    if !bytes[keep..].iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    Some((text[..keep].parse().ok()?, cut))
 }
 
 #[cfg(test)]
@@ -204,12 +237,38 @@ mod tests {
         for text in [
             "2026-01-01",
             "2026-13-01T00:00:00Z",
+            "2026-01-01T12:30:60Z",
+            "2026-01-01T24:00:00Z",
+            "2026-01-01T12:30:00+25:00",
+            "2026-01-01T12:30+01:00",
+            "2026-01-01T12:30:00.Z",
+            "2026-01-01T12:30:00+01:00[Europe/Zurich]",
+            "2026-01-01T12:30:00Zé",
             "noon",
             "2026-01-01T00:00",
             "1767225600",
         ] {
             assert!(timestamp(text, &utc).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn the_ends_of_the_calendar_and_long_fractions() {
+        let utc = TimeRules::default();
+        let last = 253_402_300_799_000_000;
+        for text in ["9999-12-31T23:59:59Z", "9999-12-31 23:59:59"] {
+            assert_eq!(timestamp(text, &utc), Ok((last, false)));
+        }
+        assert_eq!(wall_clock("9999-12-31 23:59:59"), Ok((last, false)));
+        assert_eq!(
+            timestamp("1969-12-31T23:59:59.999999999999Z", &utc),
+            Ok((-1, true))
+        );
+        assert_eq!(
+            timestamp("2026-01-01T00:00:00.0000000000Z", &utc),
+            Ok((NEW_YEAR_2026, false))
+        );
+        assert!(from_number(i64::MIN.into(), &utc).is_ok());
     }
 
     #[test]

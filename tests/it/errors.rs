@@ -83,7 +83,11 @@ fn the_hint_works_and_rejects_can_be_mended_and_loaded_again() {
     "#);
     assert_eq!(ran.summary()["records"]["rejected"], 3);
     let read = |name: &str| std::fs::read_to_string(rig.path().join(name)).unwrap();
-    assert_eq!(read("bad.ndjson"), bad.map(|b| format!("{b}\n")).concat());
+    // Every byte of the source, line ends too.
+    assert_eq!(
+        read("bad.ndjson"),
+        format!("{}\r\n{}\n{}\n", bad[0], bad[1], bad[2])
+    );
     assert_eq!(read("bad.ndjson.1"), "kept from before\n");
     let reasons = read("bad.ndjson.reasons.ndjson");
     let first: serde_json::Value = serde_json::from_str(reasons.lines().next().unwrap()).unwrap();
@@ -269,6 +273,7 @@ fn wrong_usage_ends_in_2_and_prints_no_summary() {
         let ran = rig.run(args).exits(2);
         assert!(ran.stderr.contains(expected), "{expected}: {ran:#?}");
         assert_eq!(ran.stdout, "");
+        assert!(!ran.stderr.contains("s3cret"), "{ran:#?}");
     }
 }
 
@@ -436,7 +441,15 @@ fn an_endpoint_that_never_answers_is_given_up() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
     rig.file("token", "t");
-    let base = ["ingest", "--table", AIR, "--json", "row.ndjson", "--endpoint", &url];
+    let base = [
+        "ingest",
+        "--table",
+        AIR,
+        "--json",
+        "row.ndjson",
+        "--endpoint",
+        &url,
+    ];
     let times = ["--recovery-timeout", "100ms", "--recovery-backoff", "10ms"];
     let token = ["--token-file", "token"];
     let ran = rig.run(&[&base[..], &times, &token].concat()).exits(5);
@@ -458,18 +471,122 @@ fn one_directory_has_one_server() {
 }
 
 #[test]
-fn a_row_over_the_limit_is_one_bad_row() {
+fn a_row_over_the_limit_is_one_bad_row_and_goes_to_the_rejects_whole() {
     let rig = Rig::new();
-    let long = format!("{{\"device_name\": \"{}\"}}\n", "x".repeat(3 << 20));
-    rig.file("long.ndjson", [air_row(1), long, air_row(2)].concat());
+    let long = |n: usize| format!("{{\"device_name\": \"{}\"}}\n", "x".repeat(n));
+    let (one, two) = (long(3 << 20), long((1 << 20) + 1));
+    let text = [
+        &air_row(1),
+        &one,
+        &air_row(2),
+        &two,
+        &air_row(3),
+        long(2 << 20).trim_end(),
+    ]
+    .concat();
+    rig.file("long.ndjson", &text);
     let ran = rig
-        .ingest(&["--max-line", "1MiB", "--max-errors", "1", "long.ndjson"])
+        .ingest(&[
+            "--max-line",
+            "1MiB",
+            "--max-errors",
+            "3",
+            "--rejects",
+            "bad",
+            "long.ndjson",
+        ])
         .exits(3);
     assert_snapshot!(told(&rig, &ran), @"
     exit 3
-    warning: long.ndjson:2: the row has 3145747 bytes, more than --max-line allows
+    warning: long.ndjson:2: the row is longer than --max-line allows
+    warning: long.ndjson:4: the row is longer than --max-line allows
+    warning: long.ndjson:6: the row is longer than --max-line allows
     ");
-    assert_eq!(numbers(&rig.air_rows()), [1, 2]);
+    assert_eq!(ran.summary()["bytes"]["read"], text.len());
+    assert_eq!(numbers(&rig.air_rows()), [1, 2, 3]);
+    let kept = std::fs::read_to_string(rig.path().join("bad")).unwrap();
+    assert!(kept == [&one, &two, long(2 << 20).trim_end()].concat());
+    let reasons = std::fs::read_to_string(rig.path().join("bad.reasons.ndjson")).unwrap();
+    let byte = air_row(1).len() + one.len() + air_row(2).len();
+    assert!(
+        reasons
+            .lines()
+            .nth(1)
+            .unwrap()
+            .contains(&format!("\"byte\":{byte},")),
+        "{reasons}"
+    );
+}
+
+#[test]
+fn carriage_returns_tabs_and_quotes_are_never_guessed_at() {
+    let rig = Rig::new();
+    rig.file(
+        "cr.csv",
+        "device_name,humidity\na\rb,1\n\"a\"\r\"b\",2\n\"a\rb\",3\r\n",
+    );
+    let ran = rig.ingest(&["--max-errors", "5", "cr.csv"]).exits(3);
+    assert_eq!(
+        ran.stderr
+            .matches("a carriage return without a newline")
+            .count(),
+        2,
+        "{ran:#?}"
+    );
+    assert_eq!(rig.air_rows()[0]["device_name"], "a\rb");
+    rig.file("mac.csv", "device_name,humidity\ra,1\rb,2");
+    let ran = rig.ingest(&["mac.csv"]).exits(1);
+    assert!(
+        ran.stderr
+            .contains("mac.csv:1: the header: a carriage return"),
+        "{ran:#?}"
+    );
+    rig.file("tabs.tsv", "device_name\ttemp\thumidity\n\t\t\n \t1\t4\n");
+    rig.ingest(&["tabs.tsv"]).exits(0);
+    let rows = rig.air_rows();
+    assert_eq!(rows[1], json!({}), "a row of nulls is a row");
+    assert_eq!(
+        rows[2],
+        json!({"device_name": " ", "temp": 1, "humidity": 4})
+    );
+}
+
+#[test]
+fn rejects_of_different_headers_do_not_share_a_file() {
+    let rig = Rig::new();
+    rig.file("a.csv", "temp,humidity\nx,1\n");
+    rig.file("b.csv", "humidity,temp\n2,x\n");
+    let ran = rig
+        .ingest(&[
+            "--max-errors",
+            "5",
+            "--rejects",
+            "bad.csv",
+            "a.csv",
+            "b.csv",
+        ])
+        .exits(1);
+    assert!(
+        ran.stderr.contains("does not fit into the rejects"),
+        "{ran:#?}"
+    );
+    let kept = std::fs::read_to_string(rig.path().join("bad.csv")).unwrap();
+    assert_eq!(kept, "temp,humidity\nx,1\n");
+}
+
+#[test]
+fn rejects_that_cannot_be_written_fail_the_load() {
+    let rig = Rig::new();
+    rig.file("row.ndjson", [&air_row(1), "x\n"].concat());
+    let ran = rig
+        .ingest(&["--rejects", "no/such/dir/bad", "row.ndjson"])
+        .exits(1);
+    assert_eq!(ran.summary()["error"]["kind"], "output");
+    // A device that is always full.
+    let ran = rig
+        .ingest(&["--max-errors", "5", "--rejects", "/dev/full", "row.ndjson"])
+        .exits(1);
+    assert!(ran.stderr.contains("cannot write the rejects"), "{ran:#?}");
 }
 
 #[test]

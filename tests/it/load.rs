@@ -214,6 +214,47 @@ fn line_ends_of_every_kind_are_lines() {
 }
 
 #[test]
+fn a_file_that_is_still_being_written_keeps_its_last_row_for_later() {
+    let rig = Rig::new();
+    let whole: String = (0..200_000).map(air_row).collect();
+    let (now, later) = whole.split_at(whole.len() - 10);
+    let file = rig.file("growing.ndjson", now);
+    let proto = sample("air_quality.proto");
+    let args = [
+        "ingest",
+        "--local",
+        "wh",
+        "--table",
+        AIR,
+        "--proto",
+        &proto,
+        "-o",
+        "json",
+        "growing.ndjson",
+    ];
+    let loader = rig
+        .command([&args[..], &["--max-inflight", "1000"]].concat())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let log = rig.path().join("wh/main/default/air_quality/_delta_log");
+    while !log.join("00000000000000000002.json").exists() {
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    let mut file = std::fs::File::options().append(true).open(file).unwrap();
+    std::io::Write::write_all(&mut file, later.as_bytes()).unwrap();
+    let ran = crate::rig::Ran::of(&loader.wait_with_output().unwrap()).exits(1);
+    assert!(
+        ran.stderr
+            .contains("growing.ndjson:200000: the file is still being written"),
+        "{ran:#?}"
+    );
+    assert_eq!(ran.summary()["records"]["acked"], 199_999);
+    assert_eq!(numbers(&rig.air_rows()), (0..199_999).collect::<Vec<_>>());
+}
+
+#[test]
 fn several_inputs_are_read_in_the_order_given() {
     let rig = Rig::new();
     let a = rig.file("a.ndjson", air_row(1));

@@ -57,6 +57,44 @@ fn rows_of_a_slow_pipe_land_while_it_is_open_and_a_signal_ends_the_load() {
 }
 
 #[test]
+fn whole_rows_that_were_read_count_as_accepted() {
+    // Blocks of one row: nearly all that one read brings waits in the reader.
+    let rig = Rig::new();
+    let proto = sample("air_quality.proto");
+    let args = [
+        "ingest",
+        "--local",
+        "wh",
+        "--table",
+        AIR,
+        "--proto",
+        &proto,
+        "-o",
+        "json",
+        "--max-inflight",
+        "8",
+        "-",
+    ];
+    let mut command = rig.command(args);
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut loader = command.spawn().unwrap();
+    let mut pipe = loader.stdin.take().unwrap();
+    let rows: String = (0..500).map(air_row).collect();
+    pipe.write_all(rows.as_bytes()).unwrap();
+    while rig.landed() < 1 {
+        thread::sleep(Duration::from_millis(5));
+    }
+    signal(&loader, "INT");
+    let ran = Ran::of(&loader.wait_with_output().unwrap()).exits(130);
+    drop(pipe);
+    assert_eq!(ran.summary()["records"]["acked"], 500);
+    assert_eq!(numbers(&rig.air_rows()), (0..500).collect::<Vec<_>>());
+}
+
+#[test]
 fn a_signal_in_the_middle_of_a_file_leaves_exactly_what_the_summary_says() {
     let rig = Rig::new();
     rig.file(

@@ -195,13 +195,13 @@ fn throttling_spends_no_retries() {
     for _ in 0..50 {
         stream.on_fault(
             now,
-            Fault::new(FaultClass::Throttled(Some(SECOND)), "slower"),
+            Fault::new(FaultClass::Throttled(Some(SECOND * 3)), "slower"),
         );
-        now += SECOND;
+        now += SECOND * 3;
         stream.on_time(now);
         assert!(matches!(stream.state(), State::Connecting { .. }));
     }
-    assert_eq!(stream.counts().throttled, SECOND * 50);
+    assert_eq!(stream.counts().throttled, SECOND * 150);
 }
 
 #[test]
@@ -262,6 +262,38 @@ fn flushing_has_its_time() {
         }
     }
     assert!(matches!(stream.state(), State::Failed(_)));
+}
+
+#[test]
+fn a_connection_that_idles_and_ends_spends_nothing() {
+    let mut stream = Stream::new(Config::default(), Now::ZERO);
+    let mut now = Now::ZERO;
+    for _ in 0..20 {
+        stream.on_opened(now);
+        now += Duration::from_secs(900);
+        stream.on_fault(now, Fault::transient("idle for too long"));
+        let State::Waiting { until } = *stream.state() else {
+            panic!("{:?}", stream.state());
+        };
+        now = until;
+        stream.on_time(now);
+    }
+}
+
+#[test]
+fn throttling_without_end_ends_at_the_deadline() {
+    let mut stream = Stream::new(Config::default(), Now::ZERO);
+    let mut now = Now::ZERO;
+    while !matches!(stream.state(), State::Failed(_)) {
+        stream.on_fault(
+            now,
+            Fault::new(FaultClass::Throttled(Some(Duration::ZERO)), "slower"),
+        );
+        now += Config::default().recovery_backoff;
+        stream.on_time(now);
+        assert!(now < Duration::from_secs(700));
+    }
+    assert!(now >= Config::default().recovery_deadline);
 }
 
 /// A server that keeps what it has acknowledged, and misbehaves as its seed says.
