@@ -52,6 +52,7 @@ pub struct Ended {
 }
 
 /// What the loop waits for.
+#[expect(clippy::large_enum_variant, reason = "one at a time, on the stack")]
 enum Happened {
     Interrupted,
     Connected(Result<Connection, Fault>),

@@ -98,18 +98,16 @@ async fn load(args: &IngestArgs) -> Result<Outcome, Failure> {
         rejects,
         shutdown_timeout: args.shutdown_timeout,
     };
-    let mut outcome = tokio::select! {
+    let outcome = tokio::select! {
         outcome = load::run(job, connector, config(args), observer) => outcome,
         () = reporter.run() => unreachable!("a reporter never ends by itself"),
     };
     reporter.end();
     #[cfg(feature = "emulator")]
-    if let Some(local) = local
-        && let Err(failure) = local.shutdown().await
-    {
-        // What was acknowledged is in the table all the same.
-        outcome.failure.get_or_insert(failure);
-    }
+    let outcome = match local {
+        Some(local) => local.end(outcome).await,
+        None => outcome,
+    };
     Ok(outcome)
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::client::{Credentials, Secret};
 use crate::emulator::{Emulator, EmulatorError, Options};
 use crate::error::{Failure, Kind};
+use crate::load::Outcome;
 use crate::schema::{TableName, columns};
 use crate::settings::Service;
 use crate::transcode::Target;
@@ -67,8 +68,13 @@ impl Local {
         }
     }
 
-    pub(super) async fn shutdown(self) -> Result<(), Failure> {
-        Ok(self.emulator.shutdown().await?)
+    /// Ends the server. If that goes wrong, what was acknowledged is in the table all the
+    /// same.
+    pub(super) async fn end(self, mut outcome: Outcome) -> Outcome {
+        if let Err(error) = self.emulator.shutdown().await {
+            outcome.failure.get_or_insert(error.into());
+        }
+        outcome
     }
 }
 

@@ -116,7 +116,7 @@ impl Cut for CsvCut {
         finished
     }
 
-    fn line(&self) -> u64 {
+    fn record_line(&self) -> u64 {
         self.record_line
     }
 

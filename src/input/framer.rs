@@ -23,7 +23,7 @@ pub(super) trait Cut {
     fn finish(&mut self) -> Finished;
 
     /// The line on which the row being read began.
-    fn line(&self) -> u64;
+    fn record_line(&self) -> u64;
 
     /// The line where a quote opened that is still open.
     fn open_since(&self) -> Option<u64>;
@@ -204,7 +204,7 @@ impl Framer {
     fn begin_long(&self, start: usize) -> LongRow {
         LongRow {
             start,
-            line: self.cut.line(),
+            line: self.cut.record_line(),
             byte: self.position + start as u64,
             begins: true,
             ends: false,
@@ -350,7 +350,7 @@ impl Framer {
         let hint = "load it again once it is complete; rows before this one are not affected";
         self.bytes
             .check_unchanged()
-            .map_err(|what| self.error(Some(self.cut.line()), what, Some(hint)))
+            .map_err(|what| self.error(Some(self.cut.record_line()), what, Some(hint)))
     }
 
     fn check_open_quote(&self, limit: Option<usize>) -> Result<(), InputError> {

@@ -32,7 +32,7 @@ impl Cut for LineCut {
         }
     }
 
-    fn line(&self) -> u64 {
+    fn record_line(&self) -> u64 {
         self.lines + 1
     }
 

@@ -149,7 +149,7 @@ impl Input {
 }
 
 fn size(metadata: &Metadata) -> Option<u64> {
-    metadata.is_file().then(|| metadata.len())
+    metadata.is_file().then_some(metadata.len())
 }
 
 fn is_pipe(path: &Path) -> bool {

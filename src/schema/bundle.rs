@@ -68,21 +68,25 @@ impl Bundler {
     fn reach(&mut self, message: &MessageDescriptor) {
         for field in in_order(message) {
             match field.kind() {
-                Kind::Message(inner) if well_known(&inner).is_none() => {
-                    if self.reached.insert(inner.full_name().to_owned()) {
-                        self.keep(&inner);
-                        self.reach(&inner);
-                    }
-                }
-                Kind::Enum(inner) => {
-                    if self.reached.insert(inner.full_name().to_owned()) {
-                        match inner.parent_message() {
-                            Some(parent) => self.keep(&parent),
-                            None => self.top_level.push(TopLevel::Enum(inner, None)),
-                        }
-                    }
-                }
+                Kind::Message(inner) if well_known(&inner).is_none() => self.reach_message(&inner),
+                Kind::Enum(inner) => self.reach_enum(inner),
                 _ => {}
+            }
+        }
+    }
+
+    fn reach_message(&mut self, message: &MessageDescriptor) {
+        if self.reached.insert(message.full_name().to_owned()) {
+            self.keep(message);
+            self.reach(message);
+        }
+    }
+
+    fn reach_enum(&mut self, descriptor: EnumDescriptor) {
+        if self.reached.insert(descriptor.full_name().to_owned()) {
+            match descriptor.parent_message() {
+                Some(parent) => self.keep(&parent),
+                None => self.top_level.push(TopLevel::Enum(descriptor, None)),
             }
         }
     }
