@@ -79,7 +79,7 @@ complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l allow-epoch -
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l no-recovery -d 'Fail at the first fault instead of reconnecting'
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -s q -l quiet -d 'No progress and no text summary; errors are shown'
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l dir -d 'Where the Delta tables are: DIR/<catalog>/<schema>/<table>' -r -F
+complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l dir -d 'Where the Delta tables are: DIR/CATALOG/SCHEMA/TABLE' -r -F
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l listen -d 'The address to listen on; port 0 takes a free one' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l client -d 'Accepted credentials, repeatable [default: a pair made at start and printed]' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l commit-interval -d 'The least spacing of a table\'s Delta commits; 0s: as soon as rows wait' -r

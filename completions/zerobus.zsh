@@ -90,7 +90,7 @@ json\:"One JSON object on one line"))' \
 ;;
 (emulator)
 _arguments "${_arguments_options[@]}" : \
-'--dir=[Where the Delta tables are\: DIR/<catalog>/<schema>/<table>]:DIR:_files' \
+'--dir=[Where the Delta tables are\: DIR/CATALOG/SCHEMA/TABLE]:DIR:_files' \
 '--listen=[The address to listen on; port 0 takes a free one]:ADDRESS:_default' \
 '*--client=[Accepted credentials, repeatable \[default\: a pair made at start and printed\]]:ID:SECRET:_default' \
 '--commit-interval=[The least spacing of a table'\''s Delta commits; 0s\: as soon as rows wait]:DURATION:_default' \

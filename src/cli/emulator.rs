@@ -19,7 +19,7 @@ was accepted and ends it.";
 /// Arguments of `zerobus emulator`.
 #[derive(Debug, Args)]
 pub struct EmulatorArgs {
-    /// Where the Delta tables are: DIR/<catalog>/<schema>/<table>
+    /// Where the Delta tables are: DIR/CATALOG/SCHEMA/TABLE
     #[arg(long, value_name = "DIR")]
     pub dir: PathBuf,
     /// The address to listen on; port 0 takes a free one

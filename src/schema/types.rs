@@ -54,11 +54,11 @@ pub enum ColumnType {
     TimestampNtz,
     /// VARIANT, on the wire JSON text
     Variant,
-    /// STRUCT<...>
+    /// `STRUCT<...>`
     Struct(Vec<Column>),
-    /// ARRAY<element>; elements are never NULL
+    /// `ARRAY<element>`; elements are never NULL
     Array(Box<ColumnType>),
-    /// MAP<key, value>; values are never NULL
+    /// `MAP<key, value>`; values are never NULL
     Map(Box<ColumnType>, Box<ColumnType>),
 }
 
