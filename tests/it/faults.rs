@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use crate::rig::{AIR, Ran, Rig, Server, air_row, numbers, sample};
+use crate::rig::{Ran, Rig, Server, air_row, numbers};
 
 /// Forwards connections to a server and cuts each of the first `cuts` after it has carried
 /// `bytes` towards it.
@@ -75,27 +75,9 @@ fn connections_that_break_lose_nothing() {
     let server = rig.emulator(&["--auto-create"]);
     let proxy = Proxy::start(&server, CUTS, 150_000);
     rig.file("rows.ndjson", (0..ROWS).map(air_row).collect::<String>());
-    let proto = sample("air_quality.proto");
-    let mut command = rig.command([
-        "ingest",
-        "--table",
-        AIR,
-        "--proto",
-        &proto,
-        "rows.ndjson",
-        "-o",
-        "json",
-    ]);
+    let mut command = rig.remote(&server, &["--max-inflight", "5000", "rows.ndjson"]);
     command
-        .args([
-            "--max-inflight",
-            "5000",
-            "--recovery-backoff",
-            "10ms",
-            "--recovery-retries",
-            "20",
-        ])
-        .envs(server.env.clone())
+        .args(["--recovery-backoff", "10ms", "--recovery-retries", "20"])
         .env("ZEROBUS_ENDPOINT", format!("http://{}", proxy.address));
     let ran = Ran::of(&command.output().unwrap()).exits(0);
     assert_eq!(
@@ -134,36 +116,13 @@ fn a_server_that_is_killed_and_comes_back_loses_nothing() {
     let first = rig.emulator(&["--auto-create", "--client", client]);
     let address = first.address();
     rig.file("rows.ndjson", (0..ROWS).map(air_row).collect::<String>());
-    let proto = sample("air_quality.proto");
-    let mut command = rig.command([
-        "ingest",
-        "--table",
-        AIR,
-        "--proto",
-        &proto,
-        "rows.ndjson",
-        "-o",
-        "json",
-    ]);
+    let mut command = rig.remote(&first, &["--max-inflight", "2000", "rows.ndjson"]);
     command
-        .args([
-            "--max-inflight",
-            "2000",
-            "--recovery-backoff",
-            "50ms",
-            "--recovery-retries",
-            "100",
-        ])
-        .envs(first.env.clone())
-        .env("DATABRICKS_CLIENT_SECRET", "secret")
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped());
+        .args(["--recovery-backoff", "50ms", "--recovery-retries", "100"])
+        .env("DATABRICKS_CLIENT_SECRET", "secret");
     let loader = command.spawn().unwrap();
     // Once a part is durable the server is killed; another one takes the port.
-    let log = rig.path().join("wh/main/default/air_quality/_delta_log");
-    while !log.join("00000000000000000003.json").exists() {
-        thread::sleep(std::time::Duration::from_millis(5));
-    }
+    rig.wait_for_version(3);
     drop(first);
     let second = rig.emulator(&["--client", client, "--listen", &address]);
     let ran = Ran::of(&loader.wait_with_output().unwrap()).exits(0);
@@ -185,21 +144,8 @@ fn a_server_that_cannot_store_acknowledges_nothing() {
     let rig = Rig::new();
     let server = rig.emulator(&["--auto-create"]);
     rig.file("row.ndjson", air_row(1));
-    let proto = sample("air_quality.proto");
     let ingest = || {
-        let mut command = rig.command([
-            "ingest",
-            "--table",
-            AIR,
-            "--proto",
-            &proto,
-            "row.ndjson",
-            "-o",
-            "json",
-        ]);
-        command
-            .args(["--recovery-backoff", "10ms"])
-            .envs(server.env.clone());
+        let mut command = rig.remote(&server, &["--recovery-backoff", "10ms", "row.ndjson"]);
         Ran::of(&command.output().unwrap())
     };
     ingest().exits(0);

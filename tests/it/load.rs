@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::rig::{AIR, Rig, air_row, numbers, sample};
+use crate::rig::{AIR, Ran, Rig, air_row, numbers, sample};
 use crate::table;
 
 /// The rows of the air quality sample.
@@ -219,32 +219,12 @@ fn a_file_that_is_still_being_written_keeps_its_last_row_for_later() {
     let whole: String = (0..200_000).map(air_row).collect();
     let (now, later) = whole.split_at(whole.len() - 10);
     let file = rig.file("growing.ndjson", now);
-    let proto = sample("air_quality.proto");
-    let args = [
-        "ingest",
-        "--local",
-        "wh",
-        "--table",
-        AIR,
-        "--proto",
-        &proto,
-        "-o",
-        "json",
-        "growing.ndjson",
-    ];
-    let loader = rig
-        .command([&args[..], &["--max-inflight", "1000"]].concat())
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    let log = rig.path().join("wh/main/default/air_quality/_delta_log");
-    while !log.join("00000000000000000002.json").exists() {
-        std::thread::sleep(std::time::Duration::from_millis(2));
-    }
+    let mut command = rig.local(&["--max-inflight", "1000", "growing.ndjson"]);
+    let loader = command.spawn().unwrap();
+    rig.wait_for_version(2);
     let mut file = std::fs::File::options().append(true).open(file).unwrap();
     std::io::Write::write_all(&mut file, later.as_bytes()).unwrap();
-    let ran = crate::rig::Ran::of(&loader.wait_with_output().unwrap()).exits(1);
+    let ran = Ran::of(&loader.wait_with_output().unwrap()).exits(1);
     assert!(
         ran.stderr
             .contains("growing.ndjson:200000: the file is still being written"),
@@ -270,12 +250,8 @@ fn several_inputs_are_read_in_the_order_given() {
 fn a_loader_and_a_server_in_processes_of_their_own() {
     let rig = Rig::new();
     let server = rig.emulator(&["--auto-create"]);
-    let rows: String = (0..100_000).map(air_row).collect();
-    let file = rig.file("rows.ndjson", rows);
-    let proto = sample("air_quality.proto");
-    let mut command = rig.command(["ingest", "--table", AIR, "--proto", &proto, "-o", "json"]);
-    command.arg(file).envs(server.env.clone());
-    let ran = crate::rig::Ran::of(&command.output().unwrap()).exits(0);
+    rig.file("rows.ndjson", (0..100_000).map(air_row).collect::<String>());
+    let ran = Ran::of(&rig.remote(&server, &["rows.ndjson"]).output().unwrap()).exits(0);
     assert_eq!(ran.summary()["offsets"]["last_acked"], 99_999);
     assert_eq!(server.terminate(), 0);
     assert_eq!(numbers(&rig.air_rows()), (0..100_000).collect::<Vec<_>>());

@@ -91,13 +91,42 @@ impl Rig {
         ran
     }
 
-    /// Loads into the local table `main.default.air_quality` and returns the run.
-    pub fn ingest(&self, more: &[&str]) -> Ran {
+    /// A load into the local table `main.default.air_quality`, with a JSON summary.
+    pub fn local(&self, more: &[&str]) -> Command {
         let proto = sample("air_quality.proto");
-        let mut args = vec!["ingest", "--local", "wh", "--table", AIR, "--proto", &proto];
-        args.extend(["-o", "json", "--progress", "none"]);
-        args.extend(more);
-        self.run(&args)
+        let mut command = self.command(["ingest", "--local", "wh", "--table", AIR]);
+        command.args(["--proto", &proto, "-o", "json", "--progress", "none"]);
+        command
+            .args(more)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// The same into the table of a server.
+    pub fn remote(&self, server: &Server, more: &[&str]) -> Command {
+        let proto = sample("air_quality.proto");
+        let mut command = self.command(["ingest", "--table", AIR, "--proto", &proto]);
+        command.args(["-o", "json", "--progress", "none"]);
+        command
+            .args(more)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command.envs(server.env.clone());
+        command
+    }
+
+    /// Runs a load into the local table.
+    pub fn ingest(&self, more: &[&str]) -> Ran {
+        Ran::of(&self.local(more).output().unwrap())
+    }
+
+    /// Waits until the local table has this version.
+    pub fn wait_for_version(&self, version: u64) {
+        let log = self.path().join("wh/main/default/air_quality/_delta_log");
+        while !log.join(format!("{version:020}.json")).exists() {
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
     }
 
     /// Rows of the local table `main.default.air_quality`.

@@ -7,24 +7,14 @@ use std::time::Duration;
 
 use crate::rig::{AIR, Ran, Rig, air_row, numbers, sample, signal};
 
-/// A loader that reads from a pipe which stays open.
-fn interrupted(rig: &Rig, name: &str) -> Ran {
-    let proto = sample("air_quality.proto");
-    let args = [
-        "ingest", "--local", "wh", "--table", AIR, "--proto", &proto, "-o", "json", "-",
-    ];
-    let mut command = rig.command(args);
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut loader = command.spawn().unwrap();
+/// A loader that reads from a pipe which stays open, interrupted once rows have landed.
+fn interrupted(rig: &Rig, more: &[&str], input: &str, name: &str) -> Ran {
+    let mut command = rig.local(&[more, &["-"]].concat());
+    let mut loader = command.stdin(Stdio::piped()).spawn().unwrap();
     let mut pipe = loader.stdin.take().unwrap();
-    let rows: String = (0..1_000).map(air_row).collect();
-    // The last row is not complete: it does not count as accepted.
-    write!(pipe, "{rows}{{\"humidity\": 1").unwrap();
-    while rig.landed() < 1_000 {
-        thread::sleep(Duration::from_millis(10));
+    pipe.write_all(input.as_bytes()).unwrap();
+    while rig.landed() == 0 {
+        thread::sleep(Duration::from_millis(5));
     }
     signal(&loader, name);
     let ran = Ran::of(&loader.wait_with_output().unwrap());
@@ -45,10 +35,12 @@ impl Rig {
 
 #[test]
 fn rows_of_a_slow_pipe_land_while_it_is_open_and_a_signal_ends_the_load() {
+    let rows: String = (0..1_000).map(air_row).collect();
+    // The last row is not complete: it does not count as accepted.
+    let input = format!("{rows}{{\"humidity\": 1");
     for (name, code) in [("INT", 130), ("TERM", 143)] {
         let rig = Rig::new();
-        let ran = interrupted(&rig, name).exits(code);
-        let summary = ran.summary();
+        let summary = interrupted(&rig, &[], &input, name).exits(code).summary();
         assert_eq!(summary["status"], "interrupted");
         assert_eq!(summary["records"]["acked"], 1_000);
         assert_eq!(summary["records"]["read"], 1_000);
@@ -60,76 +52,27 @@ fn rows_of_a_slow_pipe_land_while_it_is_open_and_a_signal_ends_the_load() {
 fn whole_rows_that_were_read_count_as_accepted() {
     // Blocks of one row: nearly all that one read brings waits in the reader.
     let rig = Rig::new();
-    let proto = sample("air_quality.proto");
-    let args = [
-        "ingest",
-        "--local",
-        "wh",
-        "--table",
-        AIR,
-        "--proto",
-        &proto,
-        "-o",
-        "json",
-        "--max-inflight",
-        "8",
-        "-",
-    ];
-    let mut command = rig.command(args);
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut loader = command.spawn().unwrap();
-    let mut pipe = loader.stdin.take().unwrap();
-    let rows: String = (0..500).map(air_row).collect();
-    pipe.write_all(rows.as_bytes()).unwrap();
-    while rig.landed() < 1 {
-        thread::sleep(Duration::from_millis(5));
-    }
-    signal(&loader, "INT");
-    let ran = Ran::of(&loader.wait_with_output().unwrap()).exits(130);
-    drop(pipe);
+    let input: String = (0..500).map(air_row).collect();
+    let ran = interrupted(&rig, &["--max-inflight", "8"], &input, "INT").exits(130);
     assert_eq!(ran.summary()["records"]["acked"], 500);
     assert_eq!(numbers(&rig.air_rows()), (0..500).collect::<Vec<_>>());
 }
 
 #[test]
 fn a_signal_in_the_middle_of_a_file_leaves_exactly_what_the_summary_says() {
+    const ROWS: u64 = 3_000_000;
     let rig = Rig::new();
-    rig.file(
-        "rows.ndjson",
-        (0..3_000_000).map(air_row).collect::<String>(),
-    );
-    let proto = sample("air_quality.proto");
-    let args = [
-        "ingest",
-        "--local",
-        "wh",
-        "--table",
-        AIR,
-        "--proto",
-        &proto,
-        "-o",
-        "json",
-        "rows.ndjson",
-    ];
-    let mut command = rig.command(args);
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let loader = command.spawn().unwrap();
-    let log = rig.path().join("wh/main/default/air_quality/_delta_log");
-    while !log.join("00000000000000000002.json").exists() {
-        thread::sleep(Duration::from_millis(5));
-    }
+    rig.file("rows.ndjson", (0..ROWS).map(air_row).collect::<String>());
+    let loader = rig.local(&["rows.ndjson"]).spawn().unwrap();
+    rig.wait_for_version(2);
     signal(&loader, "INT");
     let ran = Ran::of(&loader.wait_with_output().unwrap()).exits(130);
     let records = &ran.summary()["records"];
     let acked = records["acked"].as_u64().unwrap();
-    assert!(acked > 0 && acked < 3_000_000, "{records}");
-    assert_eq!(
-        (&records["unsent"], &records["in_doubt"]),
-        (&0.into(), &0.into())
-    );
+    assert!(acked > 0 && acked < ROWS, "{records}");
+    for nothing in ["unsent", "in_doubt"] {
+        assert_eq!(records[nothing], 0);
+    }
     assert_eq!(records["read"], acked);
     assert_eq!(numbers(&rig.air_rows()), (0..acked).collect::<Vec<_>>());
 }
