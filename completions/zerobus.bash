@@ -25,6 +25,12 @@ _zerobus() {
             zerobus,ingest)
                 cmd="zerobus__subcmd__ingest"
                 ;;
+            zerobus,schema)
+                cmd="zerobus__subcmd__schema"
+                ;;
+            zerobus__subcmd__schema,show)
+                cmd="zerobus__subcmd__schema__subcmd__show"
+                ;;
             *)
                 ;;
         esac
@@ -32,7 +38,7 @@ _zerobus() {
 
     case "${cmd}" in
         zerobus)
-            opts="-h -V --help --version ingest emulator completions"
+            opts="-h -V --help --version ingest schema emulator completions"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -90,7 +96,7 @@ _zerobus() {
             return 0
             ;;
         zerobus__subcmd__ingest)
-            opts="-I -q -o -h --table --endpoint --workspace-url --workspace-id --client-id --client-secret --client-secret-file --token --token-file --allow-plaintext --local --proto --proto-path --message --json --format --max-line --timestamp-unit --timezone --ambiguous --allow-epoch --unknown-fields --max-errors --rejects --max-inflight --max-inflight-bytes --no-recovery --recovery-timeout --recovery-backoff --recovery-retries --recovery-deadline --ack-timeout --flush-timeout --shutdown-timeout --progress --quiet --output --help"
+            opts="-I -q -o -h --table --endpoint --workspace-url --workspace-id --client-id --client-secret --client-secret-file --token --token-file --allow-plaintext --local --proto --proto-path --message --json --format --max-line --skip --limit --min-rows --delimiter --quote --no-header --columns --null --trim --timestamp-unit --timezone --ambiguous --allow-epoch --unknown-fields --max-errors --rejects --dry-run --check-first --max-inflight --max-inflight-bytes --no-recovery --recovery-timeout --recovery-backoff --recovery-retries --recovery-deadline --ack-timeout --flush-timeout --shutdown-timeout --progress --quiet --output --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -153,10 +159,38 @@ _zerobus() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "auto ndjson csv tsv" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "auto ndjson json csv tsv" -- "${cur}"))
                     return 0
                     ;;
                 --max-line)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --skip)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --min-rows)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --delimiter)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --quote)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --columns)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --null)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -222,6 +256,62 @@ _zerobus() {
                     ;;
                 --progress)
                     COMPREPLY=($(compgen -W "auto bar plain none" -- "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        zerobus__subcmd__schema)
+            opts="-h --help show"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        zerobus__subcmd__schema__subcmd__show)
+            opts="-I -o -h --proto --proto-path --message --descriptor-out --output --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --proto)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --proto-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -I)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --message)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --descriptor-out)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --output)

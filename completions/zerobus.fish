@@ -27,6 +27,7 @@ end
 complete -c zerobus -n "__fish_zerobus_needs_command" -s h -l help -d 'Print help'
 complete -c zerobus -n "__fish_zerobus_needs_command" -s V -l version -d 'Print version'
 complete -c zerobus -n "__fish_zerobus_needs_command" -f -a "ingest" -d 'Load NDJSON or CSV rows into a table'
+complete -c zerobus -n "__fish_zerobus_needs_command" -f -a "schema" -d 'Look at the schema of a record'
 complete -c zerobus -n "__fish_zerobus_needs_command" -f -a "emulator" -d 'Run a local Zerobus: gRPC, OAuth and Delta tables on one port'
 complete -c zerobus -n "__fish_zerobus_needs_command" -f -a "completions" -d 'Print the completions of a shell'
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l table -d 'The table, as catalog.schema.table' -r
@@ -44,9 +45,17 @@ complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -s I -l proto-pa
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l message -d 'The record\'s message [default: the file\'s only or first one]' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l format -d 'How rows are read; auto: by the file\'s name, ndjson for standard input' -r -f -a "auto\t'By the file\'s name'
 ndjson\t'One JSON object a line'
+json\t'One array of objects, or objects one after another'
 csv\t'Comma-separated, with a header'
 tsv\t'Tab-separated, with a header'"
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l max-line -d 'The longest row' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l skip -d 'Rows to pass over, counted over all inputs' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l limit -d 'Rows to read at the most, after those' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l min-rows -d 'Fewer rows read are a failure' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l delimiter -d 'Between cells: a character, or \\t [default: by the format]' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l quote -d 'Around cells; empty: quotes mean nothing' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l columns -d 'The columns\' names, instead of those in the header' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l null -d 'What means null in a cell without quotes, repeatable [default: an empty cell]' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l timestamp-unit -d 'What numbers in timestamp fields count' -r -f -a "us\t'Microseconds'
 ms\t'Milliseconds'
 s\t'Seconds'"
@@ -75,10 +84,23 @@ complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -s o -l output -
 json\t'One JSON object on one line'"
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l allow-plaintext -d 'Allow http:// to another host than this one'
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l json -d 'Send rows as JSON records, which the service converts'
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l no-header -d 'The first line is a row; columns are the record\'s fields in order, or --columns'
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l trim -d 'Take spaces off both ends of cells without quotes'
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l allow-epoch -d 'Take numbers whose unit is plainly wrong'
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l dry-run -d 'Read, map and check every row; connect nowhere'
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l check-first -d 'The same over all inputs, then load'
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l no-recovery -d 'Fail at the first fault instead of reconnecting'
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -s q -l quiet -d 'No progress and no text summary; errors are shown'
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zerobus -n "__fish_zerobus_using_subcommand schema; and not __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c zerobus -n "__fish_zerobus_using_subcommand schema; and not __fish_seen_subcommand_from show" -f -a "show" -d 'Show a record as the service will see it: fields, types and Delta columns'
+complete -c zerobus -n "__fish_zerobus_using_subcommand schema; and __fish_seen_subcommand_from show" -l proto -d 'The .proto file that declares the record' -r -F
+complete -c zerobus -n "__fish_zerobus_using_subcommand schema; and __fish_seen_subcommand_from show" -s I -l proto-path -d 'Where imports are searched [default: the .proto file\'s directory]' -r -F
+complete -c zerobus -n "__fish_zerobus_using_subcommand schema; and __fish_seen_subcommand_from show" -l message -d 'The record\'s message [default: the file\'s only or first one]' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand schema; and __fish_seen_subcommand_from show" -l descriptor-out -d 'Write the descriptor that the service is sent, a serialized DescriptorProto' -r -F
+complete -c zerobus -n "__fish_zerobus_using_subcommand schema; and __fish_seen_subcommand_from show" -s o -l output -d 'The form on standard output' -r -f -a "text\t'For people'
+json\t'One JSON object on one line'"
+complete -c zerobus -n "__fish_zerobus_using_subcommand schema; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l dir -d 'Where the Delta tables are: DIR/CATALOG/SCHEMA/TABLE' -r -F
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l listen -d 'The address to listen on; port 0 takes a free one' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l client -d 'Accepted credentials, repeatable [default: a pair made at start and printed]' -r

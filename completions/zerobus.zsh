@@ -46,9 +46,17 @@ _arguments "${_arguments_options[@]}" : \
 '--message=[The record'\''s message \[default\: the file'\''s only or first one\]]:NAME:_default' \
 '--format=[How rows are read; auto\: by the file'\''s name, ndjson for standard input]:FORMAT:((auto\:"By the file'\''s name"
 ndjson\:"One JSON object a line"
+json\:"One array of objects, or objects one after another"
 csv\:"Comma-separated, with a header"
 tsv\:"Tab-separated, with a header"))' \
 '--max-line=[The longest row]:SIZE:_default' \
+'--skip=[Rows to pass over, counted over all inputs]:N:_default' \
+'--limit=[Rows to read at the most, after those]:N:_default' \
+'--min-rows=[Fewer rows read are a failure]:N:_default' \
+'--delimiter=[Between cells\: a character, or \\t \[default\: by the format\]]:C:_default' \
+'--quote=[Around cells; empty\: quotes mean nothing]:C:_default' \
+'*--columns=[The columns'\'' names, instead of those in the header]:A,B,C:_default' \
+'*--null=[What means null in a cell without quotes, repeatable \[default\: an empty cell\]]:TEXT:_default' \
 '--timestamp-unit=[What numbers in timestamp fields count]:TIMESTAMP_UNIT:((us\:"Microseconds"
 ms\:"Milliseconds"
 s\:"Seconds"))' \
@@ -79,7 +87,11 @@ json\:"One JSON object on one line"))' \
 json\:"One JSON object on one line"))' \
 '--allow-plaintext[Allow http\:// to another host than this one]' \
 '--json[Send rows as JSON records, which the service converts]' \
+'--no-header[The first line is a row; columns are the record'\''s fields in order, or --columns]' \
+'--trim[Take spaces off both ends of cells without quotes]' \
 '--allow-epoch[Take numbers whose unit is plainly wrong]' \
+'--dry-run[Read, map and check every row; connect nowhere]' \
+'(--dry-run)--check-first[The same over all inputs, then load]' \
 '--no-recovery[Fail at the first fault instead of reconnecting]' \
 '-q[No progress and no text summary; errors are shown]' \
 '--quiet[No progress and no text summary; errors are shown]' \
@@ -87,6 +99,39 @@ json\:"One JSON object on one line"))' \
 '--help[Print help (see more with '\''--help'\'')]' \
 '*::inputs -- Files, or - for standard input; without any, standard input is read if it is piped:_default' \
 && ret=0
+;;
+(schema)
+_arguments "${_arguments_options[@]}" : \
+'-h[Print help]' \
+'--help[Print help]' \
+":: :_zerobus__subcmd__schema_commands" \
+"*::: :->schema" \
+&& ret=0
+
+    case $state in
+    (schema)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:zerobus-schema-command-$line[1]:"
+        case $line[1] in
+            (show)
+_arguments "${_arguments_options[@]}" : \
+'--proto=[The .proto file that declares the record]:FILE:_files' \
+'*-I+[Where imports are searched \[default\: the .proto file'\''s directory\]]:DIR:_files' \
+'*--proto-path=[Where imports are searched \[default\: the .proto file'\''s directory\]]:DIR:_files' \
+'--message=[The record'\''s message \[default\: the file'\''s only or first one\]]:NAME:_default' \
+'--descriptor-out=[Write the descriptor that the service is sent, a serialized DescriptorProto]:FILE:_files' \
+'-o+[The form on standard output]:OUTPUT:((text\:"For people"
+json\:"One JSON object on one line"))' \
+'--output=[The form on standard output]:OUTPUT:((text\:"For people"
+json\:"One JSON object on one line"))' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+        esac
+    ;;
+esac
 ;;
 (emulator)
 _arguments "${_arguments_options[@]}" : \
@@ -115,6 +160,7 @@ esac
 _zerobus_commands() {
     local commands; commands=(
 'ingest:Load NDJSON or CSV rows into a table' \
+'schema:Look at the schema of a record' \
 'emulator:Run a local Zerobus\: gRPC, OAuth and Delta tables on one port' \
 'completions:Print the completions of a shell' \
     )
@@ -134,6 +180,18 @@ _zerobus__subcmd__emulator_commands() {
 _zerobus__subcmd__ingest_commands() {
     local commands; commands=()
     _describe -t commands 'zerobus ingest commands' commands "$@"
+}
+(( $+functions[_zerobus__subcmd__schema_commands] )) ||
+_zerobus__subcmd__schema_commands() {
+    local commands; commands=(
+'show:Show a record as the service will see it\: fields, types and Delta columns' \
+    )
+    _describe -t commands 'zerobus schema commands' commands "$@"
+}
+(( $+functions[_zerobus__subcmd__schema__subcmd__show_commands] )) ||
+_zerobus__subcmd__schema__subcmd__show_commands() {
+    local commands; commands=()
+    _describe -t commands 'zerobus schema show commands' commands "$@"
 }
 
 if [ "$funcstack[1]" = "_zerobus" ]; then

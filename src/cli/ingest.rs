@@ -106,6 +106,40 @@ pub struct IngestArgs {
     #[arg(long, value_name = "SIZE", value_parser = parse::size, default_value = "16MiB", help_heading = "Input")]
     pub max_line: usize,
 
+    /// Rows to pass over, counted over all inputs
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Input")]
+    pub skip: u64,
+    /// Rows to read at the most, after those
+    #[arg(long, value_name = "N", help_heading = "Input")]
+    pub limit: Option<u64>,
+    /// Fewer rows read are a failure
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Input")]
+    pub min_rows: u64,
+
+    /// Between cells: a character, or \t [default: by the format]
+    #[arg(long, value_name = "C", value_parser = parse::csv_character, help_heading = "CSV")]
+    pub delimiter: Option<u8>,
+    /// Around cells; empty: quotes mean nothing
+    #[arg(long, value_name = "C", value_parser = parse::csv_quote, default_value = "\"", help_heading = "CSV")]
+    pub quote: parse::Quote,
+    /// The first line is a row; columns are the record's fields in order, or --columns
+    #[arg(long, help_heading = "CSV")]
+    pub no_header: bool,
+    /// The columns' names, instead of those in the header
+    #[arg(
+        long,
+        value_name = "A,B,C",
+        value_delimiter = ',',
+        help_heading = "CSV"
+    )]
+    pub columns: Vec<String>,
+    /// What means null in a cell without quotes, repeatable [default: an empty cell]
+    #[arg(long, value_name = "TEXT", help_heading = "CSV")]
+    pub null: Vec<String>,
+    /// Take spaces off both ends of cells without quotes
+    #[arg(long, help_heading = "CSV")]
+    pub trim: bool,
+
     /// What numbers in timestamp fields count
     #[arg(long, value_enum, default_value_t = TimestampUnit::Us, help_heading = "Mapping")]
     pub timestamp_unit: TimestampUnit,
@@ -138,6 +172,13 @@ pub struct IngestArgs {
     /// Keep bad rows here, and the reasons in FILE.reasons.ndjson
     #[arg(long, value_name = "FILE", help_heading = "Errors")]
     pub rejects: Option<PathBuf>,
+
+    /// Read, map and check every row; connect nowhere
+    #[arg(long, help_heading = "Errors")]
+    pub dry_run: bool,
+    /// The same over all inputs, then load
+    #[arg(long, help_heading = "Errors", conflicts_with = "dry_run")]
+    pub check_first: bool,
 
     /// The most records sent and not acknowledged
     #[arg(long, value_name = "N", default_value_t = 50_000, value_parser = clap::value_parser!(u32).range(1..), help_heading = "Flow")]
@@ -189,6 +230,8 @@ pub enum FormatArg {
     Auto,
     /// One JSON object a line
     Ndjson,
+    /// One array of objects, or objects one after another
+    Json,
     /// Comma-separated, with a header
     Csv,
     /// Tab-separated, with a header

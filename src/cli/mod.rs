@@ -6,12 +6,14 @@ use clap::{Parser, Subcommand};
 mod emulator;
 mod ingest;
 mod parse;
+mod schema;
 
 #[cfg(feature = "emulator")]
 pub use emulator::EmulatorArgs;
 pub use ingest::{
     AmbiguousArg, FormatArg, IngestArgs, OutputArg, ProgressArg, TimestampUnit, UnknownFields,
 };
+pub use schema::{SchemaCommand, SchemaShowArgs};
 
 /// Loads rows straight into Databricks Delta tables through Zerobus Ingest.
 #[derive(Debug, Parser)]
@@ -33,6 +35,9 @@ pub enum Command {
     /// Load NDJSON or CSV rows into a table
     #[command(after_help = ingest::EXAMPLES)]
     Ingest(Box<IngestArgs>),
+    /// Look at the schema of a record
+    #[command(subcommand)]
+    Schema(SchemaCommand),
     /// Run a local Zerobus: gRPC, OAuth and Delta tables on one port
     #[cfg(feature = "emulator")]
     #[command(after_help = emulator::EXAMPLES)]

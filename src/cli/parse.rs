@@ -51,6 +51,27 @@ pub(super) fn size(text: &str) -> Result<usize, String> {
         .ok_or_else(expected)
 }
 
+/// `--quote`: a character, or none.
+pub(super) type Quote = Option<u8>;
+
+/// One ASCII character that is no line's end; `\t` and `tab` for the tab.
+pub(super) fn csv_character(text: &str) -> Result<u8, String> {
+    match text.as_bytes() {
+        b"\\t" | b"tab" => Ok(b'\t'),
+        &[b] if b.is_ascii() && !matches!(b, b'\n' | b'\r' | 0) => Ok(b),
+        _ => Err("expected one ASCII character, or \\t".to_owned()),
+    }
+}
+
+/// The same, or nothing.
+pub(super) fn csv_quote(text: &str) -> Result<Quote, String> {
+    if text.is_empty() {
+        Ok(None)
+    } else {
+        csv_character(text).map(Some)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,13 +12,13 @@ use crate::cli::{
 };
 use crate::client::{Connector, RecordKind, Target, TokenSource};
 use crate::error::{Failure, Kind};
-use crate::input::{CsvDialect, Format, Input, Limits};
-use crate::load::{self, Job, LoadEvent, Outcome, Rejects};
+use crate::input::{CsvDialect, Format, Framing, Input, Limits};
+use crate::load::{self, Job, LoadEvent, Observer, Outcome, Rejects, RowRange};
 use crate::protocol::Config;
 use crate::report::{Progress, Reporter, Summary, write_line};
 use crate::schema::{ProtoSource, RecordPlan};
 use crate::settings::{Service, environment};
-use crate::transcode::{self, Ambiguous, TimeRules};
+use crate::transcode::{self, Ambiguous, CellRules, TimeRules};
 
 /// The shares of the in-flight bound that one block may take: small enough that several
 /// batches overlap, large enough that a request is worth its frame.
@@ -51,19 +51,23 @@ pub(super) async fn run(args: IngestArgs) -> Result<u8, Failure> {
 }
 
 async fn load(args: &IngestArgs) -> Result<Outcome, Failure> {
-    let inputs = inputs(args)?;
-    let target = record(args)?;
-    let options = options(args)?;
-    check_rejects(args, &inputs)?;
-    let mut sizes = Vec::new();
-    for (input, _) in &inputs {
-        sizes.push(input.examine().map_err(Failure::from)?);
+    let work = Prepared::new(args)?;
+    if args.check_first {
+        let outcome = work
+            .show(load::dry_run(work.job(None), work.observer()))
+            .await;
+        if outcome.failure.is_some() {
+            return Ok(outcome);
+        }
     }
-    let bytes = sizes.into_iter().sum::<Option<u64>>();
+    if args.dry_run {
+        let job = work.job(rejects(args)?);
+        return Ok(work.show(load::dry_run(job, work.observer())).await);
+    }
 
     #[cfg(feature = "emulator")]
     let local = match &args.local {
-        Some(dir) => Some(super::local::start(dir, &args.table, &target).await?),
+        Some(dir) => Some(super::local::start(dir, &args.table, &work.target).await?),
         None => None,
     };
     #[cfg(feature = "emulator")]
@@ -77,38 +81,92 @@ async fn load(args: &IngestArgs) -> Result<Outcome, Failure> {
         write_line(&format!("warning: {warning}"));
     }
 
-    let connector = connector(args, &target, service)?;
-    let rejects = args
-        .rejects
-        .as_ref()
-        .map(|path| Rejects::create(path))
-        .transpose()?;
-    let reporter = Reporter::new(progress(args), args.quiet);
-    let observer = reporter.observer();
-    observer(LoadEvent::Started {
-        inputs: inputs.len(),
-        bytes,
-    });
-    let job = Job {
-        inputs,
-        limits: limits(args),
-        target,
-        options,
-        max_errors: args.max_errors,
-        rejects,
-        shutdown_timeout: args.shutdown_timeout,
-    };
-    let outcome = tokio::select! {
-        outcome = load::run(job, connector, config(args), observer) => outcome,
-        () = reporter.run() => unreachable!("a reporter never ends by itself"),
-    };
-    reporter.end();
+    let connector = connector(args, &work.target, service)?;
+    let job = work.job(rejects(args)?);
+    let run = load::run(job, connector, config(args), work.observer());
+    let outcome = work.show(run).await;
     #[cfg(feature = "emulator")]
     let outcome = match local {
         Some(local) => local.end(outcome).await,
         None => outcome,
     };
     Ok(outcome)
+}
+
+/// All that is settled before anything is read.
+struct Prepared<'a> {
+    args: &'a IngestArgs,
+    inputs: Vec<(Input, Format)>,
+    target: transcode::Target,
+    options: transcode::Options,
+    reporter: Arc<Reporter>,
+}
+
+impl<'a> Prepared<'a> {
+    fn new(args: &'a IngestArgs) -> Result<Self, Failure> {
+        let inputs = inputs(args)?;
+        let target = record(args)?;
+        let options = options(args)?;
+        check_rejects(args, &inputs)?;
+        if args.check_first && inputs.iter().any(|(i, _)| *i == Input::Stdin) {
+            let message =
+                "--check-first reads the inputs twice, which standard input does not allow";
+            return Err(Failure::new(Kind::Usage, message));
+        }
+        let mut sizes = Vec::new();
+        for (input, _) in &inputs {
+            sizes.push(input.examine().map_err(Failure::from)?);
+        }
+        let reporter = Reporter::new(progress(args), args.quiet);
+        reporter.observer()(LoadEvent::Started {
+            inputs: inputs.len(),
+            bytes: sizes.into_iter().sum(),
+        });
+        Ok(Self {
+            args,
+            inputs,
+            target,
+            options,
+            reporter,
+        })
+    }
+
+    fn observer(&self) -> Observer {
+        self.reporter.observer()
+    }
+
+    fn job(&self, rejects: Option<Rejects>) -> Job {
+        let args = self.args;
+        Job {
+            inputs: self.inputs.clone(),
+            framing: framing(args),
+            range: RowRange {
+                skip: args.skip,
+                limit: args.limit,
+                min_rows: args.min_rows,
+            },
+            target: self.target.clone(),
+            options: self.options.clone(),
+            max_errors: args.max_errors,
+            rejects,
+            shutdown_timeout: args.shutdown_timeout,
+        }
+    }
+
+    /// Shows progress while the work runs.
+    async fn show(&self, work: impl Future<Output = Outcome>) -> Outcome {
+        let outcome = tokio::select! {
+            outcome = work => outcome,
+            () = self.reporter.run() => unreachable!("a reporter never ends by itself"),
+        };
+        self.reporter.end();
+        outcome
+    }
+}
+
+fn rejects(args: &IngestArgs) -> Result<Option<Rejects>, Failure> {
+    let path = args.rejects.as_ref();
+    path.map(|path| Rejects::create(path)).transpose()
 }
 
 fn inputs(args: &IngestArgs) -> Result<Vec<(Input, Format)>, Failure> {
@@ -136,13 +194,30 @@ fn inputs(args: &IngestArgs) -> Result<Vec<(Input, Format)>, Failure> {
     let format = |input: &Input| match args.format {
         FormatArg::Auto => input.format_by_name(),
         FormatArg::Ndjson => Format::Ndjson,
+        FormatArg::Json => Format::Json,
         FormatArg::Csv => Format::Csv(CsvDialect::COMMA),
         FormatArg::Tsv => Format::Csv(CsvDialect::TAB),
     };
-    Ok(inputs
-        .into_iter()
-        .map(|i| (i.clone(), format(&i)))
-        .collect())
+    let mut with_format = Vec::new();
+    for input in inputs {
+        let mut format = format(&input);
+        if let Format::Csv(dialect) = &mut format {
+            dialect.delimiter = args.delimiter.unwrap_or(dialect.delimiter);
+            dialect.quote = args.quote;
+            if dialect.quote == Some(dialect.delimiter) {
+                let message = "--delimiter and --quote are the same character";
+                return Err(Failure::new(Kind::Usage, message));
+            }
+            if args.json && args.no_header && args.columns.is_empty() {
+                return Err(Failure::new(
+                    Kind::Usage,
+                    "--json with --no-header needs --columns: nothing else names the columns",
+                ));
+            }
+        }
+        with_format.push((input, format));
+    }
+    Ok(with_format)
 }
 
 /// A pipe, a socket or a regular file. A terminal or the null device is no input: a cron
@@ -198,6 +273,10 @@ fn options(args: &IngestArgs) -> Result<transcode::Options, Failure> {
                 AmbiguousArg::Later => Ambiguous::Later,
             },
             allow_epoch: args.allow_epoch,
+        },
+        cells: CellRules {
+            null: args.null.clone(),
+            trim: args.trim,
         },
         ignore_unknown: args.unknown_fields == UnknownFields::Ignore,
     })
@@ -264,11 +343,15 @@ fn config(args: &IngestArgs) -> Config {
     }
 }
 
-fn limits(args: &IngestArgs) -> Limits {
-    Limits {
-        line_bytes_max: args.max_line,
-        block_rows_max: (args.max_inflight / BLOCKS_IN_FLIGHT).max(1) as usize,
-        ..Limits::default()
+fn framing(args: &IngestArgs) -> Framing {
+    Framing {
+        limits: Limits {
+            line_bytes_max: args.max_line,
+            block_rows_max: (args.max_inflight / BLOCKS_IN_FLIGHT).max(1) as usize,
+            ..Limits::default()
+        },
+        no_header: args.no_header,
+        columns: (!args.columns.is_empty()).then(|| args.columns.clone()),
     }
 }
 

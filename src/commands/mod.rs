@@ -11,6 +11,7 @@ mod emulator;
 mod ingest;
 #[cfg(feature = "emulator")]
 mod local;
+mod schema;
 
 /// Runs the command and returns its exit code.
 ///
@@ -19,6 +20,7 @@ mod local;
 pub async fn run(cli: Cli) -> Result<u8, Failure> {
     match cli.command {
         Command::Ingest(args) => ingest::run(*args).await,
+        Command::Schema(command) => schema::run(&command),
         #[cfg(feature = "emulator")]
         Command::Emulator(args) => emulator::run(args).await,
         Command::Completions { shell } => completions::run(shell),

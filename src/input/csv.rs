@@ -8,27 +8,28 @@
 use std::borrow::Cow;
 
 use super::RowFault;
-use super::framer::{Cut, Finished, Found};
+use super::framer::{Cut, Finished, Found, Unfinished};
 
 /// The characters that structure a CSV file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CsvDialect {
     /// Between cells.
     pub delimiter: u8,
-    /// Around cells that hold delimiters, quotes or newlines; doubled inside.
-    pub quote: u8,
+    /// Around cells that hold delimiters, quotes or newlines; doubled inside. None: a
+    /// quote is a character like any other.
+    pub quote: Option<u8>,
 }
 
 impl CsvDialect {
     /// Comma-separated.
     pub const COMMA: Self = Self {
         delimiter: b',',
-        quote: b'"',
+        quote: Some(b'"'),
     };
     /// Tab-separated.
     pub const TAB: Self = Self {
         delimiter: b'\t',
-        quote: b'"',
+        quote: Some(b'"'),
     };
 }
 
@@ -87,18 +88,18 @@ impl Cut for CsvCut {
                 continue;
             }
             self.state = match self.state {
-                State::Quoted if byte == quote => State::QuoteSeen,
+                State::Quoted if quote == Some(byte) => State::QuoteSeen,
                 State::Quoted => State::Quoted,
                 State::CrSeen => self.fault(RowFault::BareCarriageReturn),
                 State::CellStart | State::Bare | State::QuoteSeen if byte == b'\r' => State::CrSeen,
                 State::CellStart | State::Bare | State::QuoteSeen if byte == delimiter => {
                     State::CellStart
                 }
-                State::CellStart if byte == quote => {
+                State::CellStart if quote == Some(byte) => {
                     self.quote_line = self.line;
                     State::Quoted
                 }
-                State::QuoteSeen if byte == quote => State::Quoted,
+                State::QuoteSeen if quote == Some(byte) => State::Quoted,
                 State::QuoteSeen => self.fault(RowFault::TextAfterQuote),
                 State::CellStart | State::Bare => State::Bare,
             };
@@ -110,18 +111,23 @@ impl Cut for CsvCut {
         let finished = Finished {
             line: self.record_line,
             fault: self.fault.take(),
+            before: 0,
         };
         self.state = State::CellStart;
         self.record_line = self.line;
         finished
     }
 
-    fn record_line(&self) -> u64 {
+    fn row_line(&self) -> u64 {
         self.record_line
     }
 
-    fn open_since(&self) -> Option<u64> {
-        (self.state == State::Quoted).then_some(self.quote_line)
+    fn unfinished(&self) -> Option<Unfinished> {
+        (self.state == State::Quoted).then_some(Unfinished {
+            line: self.quote_line,
+            what: "a quoted cell opens here and does not close",
+            hint: "close the quote, or double the quotes inside the cell",
+        })
     }
 }
 
@@ -153,10 +159,12 @@ impl<'a> Iterator for Cells<'a> {
 
     fn next(&mut self) -> Option<Cell<'a>> {
         let rest = self.rest?;
-        let quote = char::from(self.dialect.quote);
-        let quoted = rest.starts_with(quote);
-        let (text, end) = if quoted {
-            self.quoted(&rest[1..])
+        let quote = self
+            .dialect
+            .quote
+            .filter(|&q| rest.as_bytes().first() == Some(&q));
+        let (text, end) = if let Some(quote) = quote {
+            quoted_cell(&rest[1..], quote)
         } else {
             let end = memchr::memchr(self.dialect.delimiter, rest.as_bytes());
             let end = end.unwrap_or(rest.len());
@@ -164,32 +172,30 @@ impl<'a> Iterator for Cells<'a> {
         };
         // Behind the cell stands a delimiter, or the record's end.
         self.rest = rest.get(end + 1..);
+        let quoted = quote.is_some();
         Some(Cell { text, quoted })
     }
 }
 
-impl<'a> Cells<'a> {
-    /// The cell whose opening quote stands before `rest`, and its length with both quotes.
-    fn quoted(&self, rest: &'a str) -> (Cow<'a, str>, usize) {
-        let quote = self.dialect.quote;
-        let mut text = Cow::Borrowed("");
-        let mut from = 0;
-        loop {
-            let found = memchr::memchr(quote, &rest.as_bytes()[from..]);
-            let at = found.map_or(rest.len(), |n| from + n);
-            let doubled = rest.as_bytes().get(at + 1) == Some(&quote);
-            // Of a doubled quote the first one belongs to the text.
-            let piece = &rest[from..at + usize::from(doubled)];
-            if text.is_empty() {
-                text = Cow::Borrowed(piece);
-            } else {
-                text.to_mut().push_str(piece);
-            }
-            if !doubled {
-                return (text, (at + 2).min(rest.len() + 1));
-            }
-            from = at + 2;
+/// The cell whose opening quote stands before `rest`, and its length with both quotes.
+fn quoted_cell(rest: &str, quote: u8) -> (Cow<'_, str>, usize) {
+    let mut text = Cow::Borrowed("");
+    let mut from = 0;
+    loop {
+        let found = memchr::memchr(quote, &rest.as_bytes()[from..]);
+        let at = found.map_or(rest.len(), |n| from + n);
+        let doubled = rest.as_bytes().get(at + 1) == Some(&quote);
+        // Of a doubled quote the first one belongs to the text.
+        let piece = &rest[from..at + usize::from(doubled)];
+        if text.is_empty() {
+            text = Cow::Borrowed(piece);
+        } else {
+            text.to_mut().push_str(piece);
         }
+        if !doubled {
+            return (text, (at + 2).min(rest.len() + 1));
+        }
+        from = at + 2;
     }
 }
 

@@ -7,10 +7,11 @@ use std::io;
 use std::sync::Arc;
 
 use super::csv::{CsvCut, cells};
+use super::json::JsonCut;
 use super::ndjson::LineCut;
 use super::source::Bytes;
 use super::{
-    Block, CsvDialect, Format, Header, InputError, Limits, LongRow, Row, RowFault, Source,
+    Block, CsvDialect, Format, Framing, Header, InputError, Limits, LongRow, Row, RowFault, Source,
 };
 
 /// Finds the ends of rows. It sees every byte once and keeps its state over calls.
@@ -23,10 +24,24 @@ pub(super) trait Cut {
     fn finish(&mut self) -> Finished;
 
     /// The line on which the row being read began.
-    fn record_line(&self) -> u64;
+    fn row_line(&self) -> u64;
 
-    /// The line where a quote opened that is still open.
-    fn open_since(&self) -> Option<u64>;
+    /// What is open where it must not be: at the end of the input, or (for CSV, where a quote
+    /// swallows everything behind it) at the limit of a row.
+    fn unfinished(&self) -> Option<Unfinished>;
+
+    /// What makes everything from here on unreadable.
+    fn broken(&self) -> Option<Unfinished> {
+        None
+    }
+}
+
+/// Something that makes an input unreadable from its place on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Unfinished {
+    pub line: u64,
+    pub what: &'static str,
+    pub hint: &'static str,
 }
 
 /// What [`Cut::next`] found.
@@ -42,6 +57,8 @@ pub(super) struct Finished {
     /// The line it began on.
     pub line: u64,
     pub fault: Option<RowFault>,
+    /// Bytes in front of the row that belong to no row.
+    pub before: usize,
 }
 
 /// What a read brought.
@@ -79,17 +96,18 @@ impl Framer {
     ///
     /// # Errors
     /// An input that cannot be read, or whose header is no CSV record.
-    pub fn new(source: Source, bytes: Bytes, limits: Limits) -> Result<Self, InputError> {
+    pub fn new(source: Source, bytes: Bytes, framing: &Framing) -> Result<Self, InputError> {
         let format = source.format;
         let cut: Box<dyn Cut + Send> = match format {
             Format::Ndjson => Box::new(LineCut::new()),
             Format::Csv(dialect) => Box::new(CsvCut::new(dialect)),
+            Format::Json => Box::new(JsonCut::new()),
         };
         let mut framer = Self {
             source: Arc::new(source),
             bytes,
             cut,
-            limits,
+            limits: framing.limits,
             carry: Vec::new(),
             seen: 0,
             position: 0,
@@ -99,7 +117,7 @@ impl Framer {
         };
         framer.skip_bom()?;
         if let Format::Csv(dialect) = format {
-            framer.read_header(dialect)?;
+            framer.begin_csv(dialect, framing)?;
         }
         Ok(framer)
     }
@@ -135,6 +153,9 @@ impl Framer {
                 continue;
             }
             self.seen = shown;
+            if let (Some(broken), true) = (self.cut.broken(), rows.is_empty()) {
+                return Err(self.unreadable(broken));
+            }
             // What is whole goes out first; then the rest is looked at again.
             if !rows.is_empty() || consumed >= self.limits.block_bytes {
                 break;
@@ -143,7 +164,9 @@ impl Framer {
                 if consumed > 0 {
                     break;
                 }
-                self.check_open_quote(Some(self.limits.line_bytes_max))?;
+                if let (Format::Csv(_), Some(open)) = (self.source.format, self.cut.unfinished()) {
+                    return Err(self.unreadable(open));
+                }
                 let row = self.begin_long(0);
                 self.long = Some(row.byte);
                 return Ok(Some(self.block(shown, rows, Some(row))));
@@ -152,10 +175,13 @@ impl Framer {
                 Filled::Some => {}
                 Filled::Stopped => break,
                 Filled::End => {
+                    if let Some(open) = self.cut.unfinished() {
+                        self.check_complete()?;
+                        return Err(self.unreadable(open));
+                    }
                     if self.carry.len() > consumed {
                         // The last row has no line's end.
                         self.check_complete()?;
-                        self.check_open_quote(None)?;
                         long = self.end_row(consumed, &mut rows);
                         consumed = self.seen;
                     }
@@ -182,7 +208,9 @@ impl Framer {
                 Filled::Stopped => return Ok(None),
                 Filled::End => {
                     self.check_complete()?;
-                    self.check_open_quote(None)?;
+                    if let Some(open) = self.cut.unfinished() {
+                        return Err(self.unreadable(open));
+                    }
                     ends = true;
                 }
             }
@@ -204,7 +232,7 @@ impl Framer {
     fn begin_long(&self, start: usize) -> LongRow {
         LongRow {
             start,
-            line: self.cut.record_line(),
+            line: self.cut.row_line(),
             byte: self.position + start as u64,
             begins: true,
             ends: false,
@@ -230,18 +258,20 @@ impl Framer {
     /// Ends the row that begins at `start` and was seen to its end; returns it if it is over
     /// the limit.
     fn end_row(&mut self, start: usize, rows: &mut Vec<Row>) -> Option<LongRow> {
+        let finished = self.cut.finish();
+        let start = start + finished.before;
         let row = &self.carry[start..self.seen];
         let text = without_line_end(row);
         let blank = match self.source.format {
             Format::Ndjson => text.iter().all(|b| matches!(b, b' ' | b'\t')),
             // Tabs and spaces are cells.
-            Format::Csv(_) => text.is_empty(),
+            Format::Csv(_) | Format::Json => text.is_empty(),
         };
         let long = (text.len() > self.limits.line_bytes_max).then(|| LongRow {
             ends: true,
+            line: finished.line,
             ..self.begin_long(start)
         });
-        let finished = self.cut.finish();
         if !blank && long.is_none() {
             rows.push(Row {
                 start,
@@ -292,8 +322,37 @@ impl Framer {
         Ok(())
     }
 
+    fn begin_csv(&mut self, dialect: CsvDialect, framing: &Framing) -> Result<(), InputError> {
+        let mut header = match framing.no_header {
+            true => None,
+            false => self.read_header(dialect)?,
+        };
+        if let Some(columns) = &framing.columns {
+            let in_file = header.as_ref().map_or(columns.len(), |h| h.names.len());
+            if in_file != columns.len() {
+                let message = format!(
+                    "--columns names {} columns, the header has {in_file}",
+                    columns.len()
+                );
+                return Err(self.error(Some(1), message, None));
+            }
+            header = Some(Header {
+                names: columns.clone(),
+                line: header.as_ref().map_or(0, |h| h.line),
+                record: header.map_or(Vec::new(), |h| h.record),
+            });
+        }
+        self.source = Arc::new(Source {
+            index: self.source.index,
+            name: self.source.name.clone(),
+            format: self.source.format,
+            header,
+        });
+        Ok(())
+    }
+
     /// The first record, read as a block of one row.
-    fn read_header(&mut self, dialect: CsvDialect) -> Result<(), InputError> {
+    fn read_header(&mut self, dialect: CsvDialect) -> Result<Option<Header>, InputError> {
         let rows_max = std::mem::replace(&mut self.limits.block_rows_max, 1);
         let block = loop {
             match self.next_block()? {
@@ -303,7 +362,7 @@ impl Framer {
             }
         };
         self.limits.block_rows_max = rows_max;
-        let Some(block) = block else { return Ok(()) };
+        let Some(block) = block else { return Ok(None) };
         let Some(row) = block.rows.first() else {
             let limit = self.limits.line_bytes_max;
             let message = format!("the header is longer than {limit} bytes");
@@ -314,10 +373,8 @@ impl Framer {
             return error(format!("the header: {}", fault.message()), None);
         }
         let Ok(text) = std::str::from_utf8(block.row(row)) else {
-            return error(
-                "the header is not UTF-8".to_owned(),
-                Some("is this a CSV file?"),
-            );
+            let hint = Some("is this a CSV file?");
+            return error("the header is not UTF-8".to_owned(), hint);
         };
         let mut names: Vec<String> = Vec::new();
         for cell in cells(text, dialect) {
@@ -332,17 +389,11 @@ impl Framer {
             }
             names.push(name);
         }
-        self.source = Arc::new(Source {
-            index: self.source.index,
-            name: self.source.name.clone(),
-            format: self.source.format,
-            header: Some(Header {
-                names,
-                line: row.line,
-                record: block.row_with_end(row).to_vec(),
-            }),
-        });
-        Ok(())
+        Ok(Some(Header {
+            names,
+            line: row.line,
+            record: block.row_with_end(row).to_vec(),
+        }))
     }
 
     /// A last row without a line's end is whole only if the file is.
@@ -350,21 +401,11 @@ impl Framer {
         let hint = "load it again once it is complete; rows before this one are not affected";
         self.bytes
             .check_unchanged()
-            .map_err(|what| self.error(Some(self.cut.record_line()), what, Some(hint)))
+            .map_err(|what| self.error(Some(self.cut.row_line()), what, Some(hint)))
     }
 
-    fn check_open_quote(&self, limit: Option<usize>) -> Result<(), InputError> {
-        let Some(line) = self.cut.open_since() else {
-            return Ok(());
-        };
-        let message = match limit {
-            None => "a quoted cell opens here and never closes".to_owned(),
-            Some(limit) => {
-                format!("a quoted cell opens here and is still open after {limit} bytes")
-            }
-        };
-        let hint = "close the quote, or double the quotes inside the cell";
-        Err(self.error(Some(line), message, Some(hint)))
+    fn unreadable(&self, found: Unfinished) -> InputError {
+        self.error(Some(found.line), found.what.to_owned(), Some(found.hint))
     }
 
     fn error(&self, line: Option<u64>, message: String, hint: Option<&'static str>) -> InputError {

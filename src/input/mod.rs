@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 mod csv;
 mod framer;
+mod json;
 mod ndjson;
 mod source;
 
@@ -20,6 +21,8 @@ pub use source::{Bytes, Input, Stop};
 pub enum Format {
     /// One JSON object a line.
     Ndjson,
+    /// One array of objects, or objects one after another.
+    Json,
     /// Delimited text with a header.
     Csv(CsvDialect),
 }
@@ -33,6 +36,17 @@ pub struct Limits {
     pub block_bytes: usize,
     /// The most rows of a block.
     pub block_rows_max: usize,
+}
+
+/// How an input is cut into rows, beyond its format.
+#[derive(Debug, Clone, Default)]
+pub struct Framing {
+    /// Bounds of what is held.
+    pub limits: Limits,
+    /// The first record of a CSV is a row, not a header.
+    pub no_header: bool,
+    /// The names of a CSV's columns, instead of those in its header.
+    pub columns: Option<Vec<String>>,
 }
 
 impl Default for Limits {
@@ -54,18 +68,19 @@ pub struct Source {
     pub name: String,
     /// How its rows are read.
     pub format: Format,
-    /// A CSV's header; none for other formats and for an empty file.
+    /// A CSV's header; none for other formats, for an empty file, and where columns have no
+    /// names: then they are the record's fields in order.
     pub header: Option<Header>,
 }
 
-/// The first record of a CSV.
+/// The names of a CSV's columns, mostly from its first record.
 #[derive(Debug)]
 pub struct Header {
     /// The names of the columns.
     pub names: Vec<String>,
     /// The line that it begins on, from 1.
     pub line: u64,
-    /// Its bytes as they stand in the source, with the line's end.
+    /// Its bytes as they stand in the source, with the line's end; empty without a header.
     pub record: Vec<u8>,
 }
 

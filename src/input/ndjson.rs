@@ -2,7 +2,7 @@
 
 use memchr::memchr;
 
-use super::framer::{Cut, Finished, Found};
+use super::framer::{Cut, Finished, Found, Unfinished};
 
 /// Cuts at newlines.
 pub(super) struct LineCut {
@@ -29,14 +29,15 @@ impl Cut for LineCut {
         Finished {
             line: self.lines,
             fault: None,
+            before: 0,
         }
     }
 
-    fn record_line(&self) -> u64 {
+    fn row_line(&self) -> u64 {
         self.lines + 1
     }
 
-    fn open_since(&self) -> Option<u64> {
+    fn unfinished(&self) -> Option<Unfinished> {
         None
     }
 }

@@ -64,6 +64,7 @@ impl Input {
         match ending.as_ref().and_then(|e| e.to_str()) {
             Some("csv") => Format::Csv(CsvDialect::COMMA),
             Some("tsv") => Format::Csv(CsvDialect::TAB),
+            Some("json") => Format::Json,
             _ => Format::Ndjson,
         }
     }

@@ -5,6 +5,7 @@
 //! to the client's task.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 mod errors;
@@ -22,18 +23,20 @@ use ledger::Ledger;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
-use crate::client::{self, Connector};
+use crate::client::{self, Connector, Ended};
 use crate::error::{Failure, Kind};
-use crate::input::{Format, Input, Limits, Stop};
-use crate::protocol::{Config, Counts, Fault, FaultClass};
+use crate::input::{Format, Framing, Input, Stop};
+use crate::protocol::{Batch, Config, Counts, Fault, FaultClass};
 use crate::transcode;
 
 /// What is to be loaded, and how rows are taken.
 pub struct Job {
     /// The inputs in order, each with its format.
     pub inputs: Vec<(Input, Format)>,
-    /// Bounds of reading.
-    pub limits: Limits,
+    /// How inputs are cut into rows.
+    pub framing: Framing,
+    /// Which rows are loaded.
+    pub range: RowRange,
     /// What a record is.
     pub target: transcode::Target,
     /// How rows are read.
@@ -46,11 +49,26 @@ pub struct Job {
     pub shutdown_timeout: Duration,
 }
 
+/// Which rows are loaded, counted over all inputs.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RowRange {
+    /// Rows passed over at the beginning.
+    pub skip: u64,
+    /// The most rows read after them.
+    pub limit: Option<u64>,
+    /// Fewer rows read are a failure.
+    pub min_rows: u64,
+}
+
 /// How a load has ended.
 #[derive(Debug)]
 pub struct Outcome {
     /// What became of the rows that were read.
     pub records: Records,
+    /// Rows passed over by `skip`.
+    pub skipped: u64,
+    /// Nothing was to be sent.
+    pub dry_run: bool,
     /// Bytes read from the inputs.
     pub bytes_read: u64,
     /// Bytes of the records sent, without resends.
@@ -72,6 +90,8 @@ impl Outcome {
     pub fn nothing(failure: Failure) -> Self {
         Self {
             records: Records::default(),
+            skipped: 0,
+            dry_run: false,
             bytes_read: 0,
             bytes_sent: 0,
             counts: Counts::default(),
@@ -86,90 +106,128 @@ impl Outcome {
 /// Batches between transcoding and the client's window.
 const BATCHES_QUEUED_MAX: usize = 2;
 
-/// Runs a load to its end.
-///
-/// # Errors
-/// Never: what fails is told by the [`Outcome`], next to what was achieved before.
+/// Runs a load to its end. What fails is told by the outcome, next to what was achieved
+/// before.
 pub async fn run(job: Job, connector: Connector, config: Config, observer: Observer) -> Outcome {
-    let start = Instant::now();
-    let stop = Stop::default();
-    let ledger = Arc::new(Mutex::new(Ledger::default()));
     let (batches, queue) = mpsc::channel(BATCHES_QUEUED_MAX);
     let shutdown_timeout = job.shutdown_timeout;
-    let rows = pipeline::start(
-        job,
-        batches,
-        stop.clone(),
-        Arc::clone(&ledger),
-        Arc::clone(&observer),
-    );
-
-    let signalled = Mutex::new(None);
+    let work = Work::start(job, batches, &observer);
     let stream_id = Mutex::new(None);
-    let interrupt = async {
+    let interrupt = work.interrupted(shutdown_timeout, &observer);
+    let ended = client::run(connector, config, queue, interrupt, |event| match event {
+        client::Event::Opened { stream_id: id } => *lock(&stream_id) = Some(id),
+        client::Event::Acknowledged { batches, counts } => {
+            lock(&work.ledger).acknowledge(batches);
+            observer(LoadEvent::Acknowledged { counts });
+        }
+        client::Event::Recovering { fault, wait } => {
+            observer(LoadEvent::Recovering { fault, wait });
+        }
+    })
+    .await;
+    let mut outcome = work.end(&ended).await;
+    outcome.stream_id = lock(&stream_id).take();
+    outcome
+}
+
+/// Reads, maps and checks every row like a load, and sends nothing: good rows end as unsent.
+pub async fn dry_run(job: Job, observer: Observer) -> Outcome {
+    let (batches, mut queue) = mpsc::channel(BATCHES_QUEUED_MAX);
+    let shutdown_timeout = job.shutdown_timeout;
+    let work = Work::start(job, batches, &observer);
+    let drained = async { while queue.recv().await.is_some() {} };
+    tokio::select! {
+        () = drained => {}
+        () = work.interrupted(shutdown_timeout, &observer) => {}
+    }
+    let ended = Ended {
+        outcome: Ok(()),
+        counts: Counts::default(),
+        in_doubt: 0,
+    };
+    let mut outcome = work.end(&ended).await;
+    outcome.dry_run = true;
+    outcome
+}
+
+/// The work on rows while something takes the batches.
+struct Work {
+    start: Instant,
+    stop: Stop,
+    ledger: Arc<Mutex<Ledger>>,
+    rows: JoinHandle<pipeline::Report>,
+    signalled: Mutex<Option<Kind>>,
+}
+
+impl Work {
+    fn start(job: Job, batches: mpsc::Sender<Batch>, observer: &Observer) -> Self {
+        let stop = Stop::default();
+        let ledger = Arc::new(Mutex::new(Ledger::default()));
+        let rows = pipeline::start(
+            job,
+            batches,
+            stop.clone(),
+            Arc::clone(&ledger),
+            Arc::clone(observer),
+        );
+        Self {
+            start: Instant::now(),
+            stop,
+            ledger,
+            rows,
+            signalled: Mutex::new(None),
+        }
+    }
+
+    /// Stops reading at the first signal; completes at the second one, or when the time to
+    /// acknowledge what was accepted is up.
+    async fn interrupted(&self, shutdown_timeout: Duration, observer: &Observer) {
         let kind = first_signal().await;
-        *lock(&signalled) = Some(kind);
-        stop.set();
+        *lock(&self.signalled) = Some(kind);
+        self.stop.set();
         observer(LoadEvent::Interrupted { shutdown_timeout });
         tokio::select! {
             _ = first_signal() => {}
             () = tokio::time::sleep(shutdown_timeout) => {}
         }
-    };
-    let ended = client::run(connector, config, queue, interrupt, |event| match event {
-        client::Event::Opened { stream_id: id } => *lock(&stream_id) = Some(id),
-        client::Event::Acknowledged { batches, counts } => {
-            lock(&ledger).acknowledge(batches);
-            observer(LoadEvent::Acknowledged { counts });
-        }
-        client::Event::Recovering { fault, wait } => {
-            observer(LoadEvent::Recovering { fault, wait })
-        }
-    })
-    .await;
-    // The queue is gone: whoever still transcodes stops at the next batch.
-    stop.set();
-    let rows = tokio::task::spawn_blocking(move || rows.join()).await;
-    let rows = rows.map_err(drop).and_then(|r| r.map_err(drop));
+    }
 
-    let (records, bytes_sent) = lock(&ledger).settle(ended.in_doubt, ended.counts.resent);
-    let interrupted = *lock(&signalled);
-    let mut failures: Vec<Failure> = Vec::new();
-    let (bytes_read, digits_cut) = match rows {
-        Ok(report) => {
-            failures.extend(report.failures);
-            (report.bytes_read, report.digits_cut)
-        }
-        Err(()) => {
-            failures.push(Failure::new(
-                Kind::Input,
-                "the thread that reads rows has died",
-            ));
-            (0, 0)
-        }
-    };
-    match ended.outcome {
-        Ok(()) | Err(None) => {}
-        Err(Some(fault)) => failures.push(service_failure(&fault)),
-    }
-    if let Some(kind) = interrupted {
-        let name = if kind == Kind::Terminated {
-            "SIGTERM"
-        } else {
-            "SIGINT"
+    /// Ends the work on rows and tells what became of them.
+    async fn end(self, ended: &Ended) -> Outcome {
+        // The queue is gone: whoever still transcodes stops at the next batch.
+        self.stop.set();
+        let rows = tokio::task::spawn_blocking(move || self.rows.join()).await;
+        let (records, bytes_sent) = lock(&self.ledger).settle(ended.in_doubt, ended.counts.resent);
+        let mut failures: Vec<Failure> = Vec::new();
+        let report = match rows {
+            Ok(Ok(report)) => report,
+            _ => {
+                let message = "the thread that transcodes rows has died";
+                failures.push(Failure::new(Kind::Input, message));
+                pipeline::Report::default()
+            }
         };
-        failures.push(Failure::new(kind, format!("interrupted by {name}")));
-    }
-    let stream_id = lock(&stream_id).take();
-    Outcome {
-        records,
-        bytes_read,
-        bytes_sent,
-        counts: ended.counts,
-        stream_id,
-        elapsed: start.elapsed(),
-        digits_cut,
-        failure: failures.into_iter().min_by_key(|f| precedence(f.kind)),
+        failures.extend(report.failures);
+        if let Err(Some(fault)) = &ended.outcome {
+            failures.push(service_failure(fault));
+        }
+        if let Some(kind) = *lock(&self.signalled) {
+            let terminated = kind == Kind::Terminated;
+            let name = if terminated { "SIGTERM" } else { "SIGINT" };
+            failures.push(Failure::new(kind, format!("interrupted by {name}")));
+        }
+        Outcome {
+            records,
+            skipped: report.skipped,
+            dry_run: false,
+            bytes_read: report.bytes_read,
+            bytes_sent,
+            counts: ended.counts,
+            stream_id: None,
+            elapsed: self.start.elapsed(),
+            digits_cut: report.digits_cut,
+            failure: failures.into_iter().min_by_key(|f| precedence(f.kind)),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The two threads between the inputs and the client: one reads and frames, one transcodes.
 
+use std::ops::Range;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SendError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -12,7 +13,7 @@ use super::event::{LoadEvent, Observer};
 use super::ledger::Ledger;
 use super::{Job, Rejects, lock};
 use crate::error::{Failure, Kind};
-use crate::input::{Block, Format, Framer, Input, InputError, Limits, LongRow, Source, Stop};
+use crate::input::{Block, Format, Framer, Framing, Input, InputError, LongRow, Source, Stop};
 use crate::protocol::Batch;
 use crate::transcode::{BatchBuilder, RowError, Transcoder};
 
@@ -27,6 +28,7 @@ const READ_ENDS_MAX: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(super) struct Report {
     pub bytes_read: u64,
+    pub skipped: u64,
     pub digits_cut: u64,
     pub failures: Vec<Failure>,
 }
@@ -50,11 +52,11 @@ pub(super) fn start(
     observer: Observer,
 ) -> JoinHandle<Report> {
     let (pieces, queue) = sync_channel(BLOCKS_QUEUED_MAX);
-    let (inputs, limits) = (job.inputs, job.limits);
+    let (inputs, framing) = (job.inputs, job.framing);
     let reading = stop.clone();
     std::thread::spawn(move || {
         // Nobody listens any more: the load has ended.
-        let _ = read(&inputs, limits, &reading, &pieces);
+        let _ = read(&inputs, &framing, &reading, &pieces);
     });
     std::thread::spawn(move || {
         let mut rows = Rows {
@@ -65,6 +67,11 @@ pub(super) fn start(
             max_errors: job.max_errors,
             rejects: job.rejects,
             observer,
+            skip: job.range.skip,
+            limit: job.range.limit.unwrap_or(u64::MAX),
+            min_rows: job.range.min_rows,
+            skipped: 0,
+            long_is_skipped: false,
             bytes_before: 0,
             bytes_read: 0,
         };
@@ -75,6 +82,7 @@ pub(super) fn start(
         }
         Report {
             bytes_read: rows.bytes_read,
+            skipped: rows.skipped,
             digits_cut: rows.transcoder.digits_cut(),
             failures,
         }
@@ -83,7 +91,7 @@ pub(super) fn start(
 
 fn read(
     inputs: &[(Input, Format)],
-    limits: Limits,
+    framing: &Framing,
     stop: &Stop,
     pieces: &SyncSender<Piece>,
 ) -> Result<(), SendError<Piece>> {
@@ -98,7 +106,7 @@ fn read(
             header: None,
         };
         let opened = input.open(stop.clone());
-        let mut framer = match opened.and_then(|bytes| Framer::new(source, bytes, limits)) {
+        let mut framer = match opened.and_then(|bytes| Framer::new(source, bytes, framing)) {
             Ok(framer) => framer,
             Err(error) => return pieces.send(Piece::Failed(error)),
         };
@@ -125,6 +133,13 @@ struct Rows {
     max_errors: MaxErrors,
     rejects: Option<Rejects>,
     observer: Observer,
+    /// Rows still to be passed over, and still to be read after them.
+    skip: u64,
+    limit: u64,
+    min_rows: u64,
+    skipped: u64,
+    /// The row over the limit that is passing is one of those passed over.
+    long_is_skipped: bool,
     /// Bytes of the sources before the one being read.
     bytes_before: u64,
     bytes_read: u64,
@@ -136,7 +151,13 @@ impl Rows {
         loop {
             match queue.recv_timeout(STOP_CHECK) {
                 Ok(Piece::Begin(source)) => self.begin(&source)?,
-                Ok(Piece::Block(block)) => self.block(&block)?,
+                Ok(Piece::Block(block)) => {
+                    self.block(&block)?;
+                    // The reading thread ends when nobody listens.
+                    if self.limit == 0 {
+                        return self.finish(true);
+                    }
+                }
                 Ok(Piece::Failed(error)) => return Err(Some(error.into())),
                 Ok(Piece::End) => return self.finish(!stop.is_set()),
                 Err(RecvTimeoutError::Disconnected) => {
@@ -173,10 +194,13 @@ impl Rows {
 
     fn block(&mut self, block: &Block) -> Result<(), Stopped> {
         self.bytes_read = self.bytes_before + block.source_bytes;
-        let mut next = 0;
+        let mut rows = self.rows_wanted(block.rows.len());
         let mut result = Ok(());
-        while let Err((index, error)) = self.transcoder.block(block, next, &mut self.builder) {
-            next = index + 1;
+        while let Err((index, error)) =
+            self.transcoder
+                .block(block, rows.clone(), &mut self.builder)
+        {
+            rows.start = index + 1;
             let bytes = block.row_with_end(&block.rows[index]);
             result = self.reject(&block.source, error, bytes);
             if result.is_err() {
@@ -195,10 +219,27 @@ impl Rows {
         Ok(())
     }
 
+    /// Which of the next `count` rows are neither passed over nor beyond the limit.
+    fn rows_wanted(&mut self, count: usize) -> Range<usize> {
+        let first = usize::try_from(self.skip).map_or(count, |skip| skip.min(count));
+        self.skip -= first as u64;
+        self.skipped += first as u64;
+        let most = count - first;
+        let wanted = usize::try_from(self.limit).map_or(most, |limit| limit.min(most));
+        self.limit -= wanted as u64;
+        first..first + wanted
+    }
+
     /// A piece of a row over the limit: it counts with its first piece, and all pieces go to
     /// the rejects.
     fn long_row(&mut self, block: &Block, long: &LongRow) -> Result<(), Stopped> {
         let bytes = &block.data[long.start..];
+        if long.begins {
+            self.long_is_skipped = self.rows_wanted(1).is_empty();
+        }
+        if self.long_is_skipped {
+            return Ok(());
+        }
         if long.begins {
             return self.reject(&block.source, long.into(), bytes);
         }
@@ -258,6 +299,15 @@ impl Rows {
             let message =
                 format!("{rejected} of {read} rows were bad, more than --max-errors allows");
             return Err(Some(Failure::new(Kind::BadRow, message)));
+        }
+        if all_read && read < self.min_rows {
+            let message = format!(
+                "only {read} rows were read, fewer than --min-rows {}",
+                self.min_rows
+            );
+            return Err(Some(Failure::new(Kind::Input, message).hint(
+                "rows that were read are acknowledged; check why the input is short",
+            )));
         }
         Ok(())
     }

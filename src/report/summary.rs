@@ -83,7 +83,7 @@ impl<'o> Summary<'o> {
             "table": self.table,
             "status": self.status(),
             "exit_code": self.exit_code(),
-            "dry_run": false,
+            "dry_run": outcome.dry_run,
             "records": {
                 "read": records.read,
                 "acked": records.acked,
@@ -92,7 +92,7 @@ impl<'o> Summary<'o> {
                 "in_doubt": records.in_doubt,
                 "resent": records.resent,
             },
-            "skipped": 0,
+            "skipped": outcome.skipped,
             "resumed_from": null,
             "total": null,
             "bytes": { "read": outcome.bytes_read, "sent": outcome.bytes_sent },
@@ -116,6 +116,7 @@ impl<'o> Summary<'o> {
         let mut parts = vec![format!("{} read", count(records.read))];
         for (n, what) in [
             (records.acked, "acknowledged"),
+            (self.outcome.skipped, "skipped before them"),
             (records.rejected, "rejected"),
             (records.unsent, "never sent"),
             (records.in_doubt, "in doubt"),
@@ -156,6 +157,7 @@ impl<'o> Summary<'o> {
 
     fn headline(&self) -> String {
         match (self.status(), self.outcome.failure.as_ref().map(|f| f.kind)) {
+            ("ok", _) if self.outcome.dry_run => "all rows are good".to_owned(),
             ("ok", _) => "all rows acknowledged".to_owned(),
             ("rejects", _) => "finished, with rejected rows".to_owned(),
             (_, Some(Kind::BadRow)) => "stopped at a bad row".to_owned(),

@@ -9,7 +9,8 @@ pub fn of_record(plan: &RecordPlan) -> Vec<Column> {
     of_message(plan, plan.root())
 }
 
-fn of_message(plan: &RecordPlan, message: &MessagePlan) -> Vec<Column> {
+/// The fields of one message as columns.
+pub fn of_message(plan: &RecordPlan, message: &MessagePlan) -> Vec<Column> {
     message
         .fields
         .iter()

@@ -152,6 +152,29 @@ impl ValueType {
     }
 }
 
+impl Scalar {
+    /// The name in a .proto file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Double => "double",
+            Self::Float => "float",
+            Self::Int32 => "int32",
+            Self::Int64 => "int64",
+            Self::Uint32 => "uint32",
+            Self::Uint64 => "uint64",
+            Self::Sint32 => "sint32",
+            Self::Sint64 => "sint64",
+            Self::Fixed32 => "fixed32",
+            Self::Fixed64 => "fixed64",
+            Self::Sfixed32 => "sfixed32",
+            Self::Sfixed64 => "sfixed64",
+            Self::Bool => "bool",
+            Self::String => "string",
+            Self::Bytes => "bytes",
+        }
+    }
+}
+
 impl EnumPlan {
     /// The declared names, in order of their numbers, for error messages.
     pub fn names(&self) -> Vec<&str> {
@@ -416,7 +439,7 @@ fn apply_hint(
     if ty == ValueType::Scalar(needs) {
         return Ok(hinted);
     }
-    let needs = format!("{needs:?}").to_lowercase();
+    let needs = needs.name();
     Err(refuse(
         field,
         &format!("has the hint {hint}, which needs the type {needs}"),

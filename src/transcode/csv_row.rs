@@ -3,12 +3,41 @@
 //! An empty cell without quotes is null; a cell in quotes never is. Nested, repeated and map
 //! fields are read from JSON text in their cell.
 
+use std::borrow::Cow;
+
 use super::json_row::{Encoder, unknown_field};
 use super::scanner::Scanner;
 use super::value::Misread;
 use super::{Reason, ReasonKind};
-use crate::input::{CsvDialect, cells};
+use crate::input::{Cell, CsvDialect, cells};
 use crate::schema::plan::{FieldPlan, MessagePlan, Shape, ValueType};
+
+/// How the text of a cell is read.
+#[derive(Debug, Clone, Default)]
+pub struct CellRules {
+    /// Texts that mean null, instead of the empty text.
+    pub null: Vec<String>,
+    /// Take spaces off both ends of cells without quotes.
+    pub trim: bool,
+}
+
+impl CellRules {
+    /// The cell's text; none if it is null. A cell in quotes never is.
+    fn read<'c>(&self, cell: Cell<'c>) -> Option<Cow<'c, str>> {
+        if cell.quoted {
+            return Some(cell.text);
+        }
+        let text = match (self.trim, cell.text) {
+            (true, Cow::Borrowed(text)) => Cow::Borrowed(text.trim_matches([' ', '\t'])),
+            (_, text) => text,
+        };
+        let null = match self.null.as_slice() {
+            [] => text.is_empty(),
+            nulls => nulls.iter().any(|null| *null == text),
+        };
+        (!null).then_some(text)
+    }
+}
 
 /// Which field each column of a file goes to.
 #[derive(Default)]
@@ -18,11 +47,16 @@ pub(super) struct Columns {
 }
 
 impl Columns {
+    /// Columns by their names; without names, the fields in order.
     pub(super) fn new(
         message: &MessagePlan,
-        names: &[String],
+        names: Option<&[String]>,
         ignore_unknown: bool,
     ) -> Result<Self, Reason> {
+        let Some(names) = names else {
+            let fields = (0..message.fields.len()).map(Some).collect();
+            return Ok(Self { fields });
+        };
         let mut fields = Vec::with_capacity(names.len());
         for name in names {
             let found = message.by_name.get(name.as_str()).copied();
@@ -47,6 +81,7 @@ pub(super) fn encode<'e>(
     columns: &Columns,
     record: &str,
     dialect: CsvDialect,
+    rules: &CellRules,
     encoder: &mut Encoder<'e>,
 ) {
     let message = encoder.root();
@@ -57,10 +92,11 @@ pub(super) fn encode<'e>(
         count += 1;
         let Some(Some(index)) = column else { continue };
         let field = &message.fields[index];
-        let null = cell.text.is_empty() && !cell.quoted;
+        let text = rules.read(cell);
         encoder.in_field(field, |encoder| {
-            if encoder.note_field(message, base, index, null) {
-                put_cell(encoder, field, &cell.text);
+            let given = encoder.note_field(message, base, index, text.is_none());
+            if let (true, Some(text)) = (given, text) {
+                put_cell(encoder, field, &text);
             }
         });
     }
@@ -92,15 +128,14 @@ pub(super) fn to_object(
     names: &[String],
     record: &str,
     dialect: CsvDialect,
+    rules: &CellRules,
     out: &mut Vec<u8>,
 ) -> Result<(), Vec<Reason>> {
     let mut object = serde_json::Map::new();
     let mut count = 0;
     for cell in cells(record, dialect) {
-        if let Some(name) = names.get(count)
-            && (cell.quoted || !cell.text.is_empty())
-        {
-            object.insert(name.clone(), cell.text.into_owned().into());
+        if let (Some(name), Some(text)) = (names.get(count), rules.read(cell)) {
+            object.insert(name.clone(), text.into_owned().into());
         }
         count += 1;
     }
@@ -119,6 +154,6 @@ fn wrong_count(cells: usize, columns: usize) -> Option<Reason> {
         return None;
     }
     let s = if cells == 1 { "" } else { "s" };
-    let what = format!("has {cells} cell{s}, the header has {columns}");
+    let what = format!("has {cells} cell{s}, expected {columns}");
     Some(Reason::of_row(ReasonKind::Columns, what))
 }

@@ -4,6 +4,7 @@
 //! the batch. A row either becomes a whole record or leaves the batch as it was, with a
 //! reason for each bad field.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 mod batch;
@@ -16,6 +17,7 @@ mod value;
 mod wire;
 
 pub use batch::{BATCH_BYTES_MAX, BatchBuilder, EncodedBatch, ROW_BYTES_MAX};
+pub use csv_row::CellRules;
 pub use time::{Ambiguous, TimeRules};
 
 use crate::input::{Block, Format, LongRow, Row, Source};
@@ -35,6 +37,8 @@ pub enum Target {
 pub struct Options {
     /// How times are read.
     pub time: TimeRules,
+    /// How the cells of a CSV are read.
+    pub cells: CellRules,
     /// Skip fields of a row that the record does not have.
     pub ignore_unknown: bool,
 }
@@ -174,18 +178,19 @@ impl Transcoder {
         Ok(())
     }
 
-    /// Encodes the rows of a block from index `first` on, up to the first bad one, whose
-    /// index is returned with its error. Call again after it for the rest.
+    /// Encodes these rows of a block up to the first bad one, whose index is returned with
+    /// its error. Call again after it for the rest.
     ///
     /// # Errors
     /// The first bad row; the batch holds all rows before it and nothing of it.
     pub fn block(
         &mut self,
         block: &Block,
-        first: usize,
+        rows: Range<usize>,
         out: &mut BatchBuilder,
     ) -> Result<(), (usize, RowError)> {
-        for (index, row) in block.rows.iter().enumerate().skip(first) {
+        for index in rows {
+            let row = &block.rows[index];
             if let Err(reasons) = self.row(&block.source, row, block.row(row), out) {
                 let error = RowError {
                     line: row.line,
@@ -242,21 +247,27 @@ impl Transcoder {
     ) -> Result<(), Vec<Reason>> {
         let plan = match (&self.target, source.format) {
             (Target::Proto(plan), _) => plan,
-            (Target::Json, Format::Ndjson) => return json_row::check_object(text, out),
+            (Target::Json, Format::Ndjson | Format::Json) => {
+                return json_row::check_object(text, out);
+            }
             (Target::Json, Format::Csv(dialect)) => {
-                return csv_row::to_object(header(source), text, dialect, out);
+                let names = header(source).unwrap_or_default();
+                return csv_row::to_object(names, text, dialect, &self.options.cells, out);
             }
         };
         let mut encoder = json_row::Encoder::new(plan, &self.options, &mut self.scratch, out);
         match source.format {
-            Format::Ndjson => encoder.row(text),
-            Format::Csv(dialect) => csv_row::encode(&self.columns, text, dialect, &mut encoder),
+            Format::Ndjson | Format::Json => encoder.row(text),
+            Format::Csv(dialect) => {
+                let rules = &self.options.cells;
+                csv_row::encode(&self.columns, text, dialect, rules, &mut encoder);
+            }
         }
         self.digits_cut += encoder.finish()?;
         Ok(())
     }
 }
 
-fn header(source: &Source) -> &[String] {
-    source.header.as_ref().map_or(&[], |header| &header.names)
+fn header(source: &Source) -> Option<&[String]> {
+    source.header.as_ref().map(|header| header.names.as_slice())
 }

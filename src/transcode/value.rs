@@ -215,12 +215,7 @@ pub(super) fn put_scalar(
             out.extend_from_slice(&value.to_le_bytes());
         }
         Scalar::Uint32 | Scalar::Fixed32 => {
-            let name = if scalar == Scalar::Uint32 {
-                "uint32"
-            } else {
-                "fixed32"
-            };
-            let value = whole(token, name, 0, u32::MAX.into())? as u32;
+            let value = whole(token, scalar.name(), 0, u32::MAX.into())? as u32;
             if scalar == Scalar::Uint32 {
                 put_varint(out, value.into());
             } else {
@@ -234,12 +229,7 @@ pub(super) fn put_scalar(
         }
         Scalar::Sfixed64 => out.extend_from_slice(&long(token, "sfixed64")?.to_le_bytes()),
         Scalar::Uint64 | Scalar::Fixed64 => {
-            let name = if scalar == Scalar::Uint64 {
-                "uint64"
-            } else {
-                "fixed64"
-            };
-            let value = whole(token, name, 0, u64::MAX.into())? as u64;
+            let value = whole(token, scalar.name(), 0, u64::MAX.into())? as u64;
             if scalar == Scalar::Uint64 {
                 put_varint(out, value);
             } else {

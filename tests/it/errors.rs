@@ -115,8 +115,8 @@ fn bad_cells_of_a_csv_are_named_and_its_rejects_have_the_header() {
     exit 3
     warning: data.csv:2: field "temp": " 1,234" is not an int32
     warning: data.csv:4: text after the closing quote of a cell (double the quotes inside a cell)
-    warning: data.csv:5: has 2 cells, the header has 3
-    warning: data.csv:6: has 4 cells, the header has 3
+    warning: data.csv:5: has 2 cells, expected 3
+    warning: data.csv:6: has 4 cells, expected 3
     warning: data.csv:7: field "temp": "x" is not an int32
     "#);
     let rejects = std::fs::read_to_string(rig.path().join("bad.csv")).unwrap();
@@ -147,7 +147,7 @@ fn inputs_that_cannot_be_read() {
     let ran = rig.ingest(&["open.csv"]).exits(1);
     assert_snapshot!(told(&rig, &ran), @"
     exit 1
-    error: open.csv:3: a quoted cell opens here and never closes
+    error: open.csv:3: a quoted cell opens here and does not close
       hint: close the quote, or double the quotes inside the cell
     ");
     assert_eq!(rig.air_rows().len(), 1);

@@ -1,13 +1,14 @@
 //! The transcoder against other people's code: prost-reflect for JSON rows, the csv crate
 //! for cells, random rows for both.
 
+use std::io::Read;
 use std::sync::Arc;
 
 use proptest::prelude::*;
 use prost_reflect::prost::Message as _;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
 use serde_json::{Map, Value, json};
-use zerobus::input::{Block, Bytes, CsvDialect, Format, Framer, Limits, Source, cells};
+use zerobus::input::{Block, Bytes, CsvDialect, Format, Framer, Framing, Source, cells};
 use zerobus::schema::RecordPlan;
 use zerobus::transcode::{BatchBuilder, Options, Target, Transcoder};
 use zerobus::wire::ProtoEncodedRecordBatch;
@@ -52,8 +53,22 @@ fn source(format: Format) -> Source {
 }
 
 fn blocks(format: Format, text: &[u8]) -> Vec<Block> {
-    let reader = Bytes::from_reader(std::io::Cursor::new(text.to_vec()));
-    let mut framer = Framer::new(source(format), reader, Limits::default()).unwrap();
+    blocks_of(format, std::io::Cursor::new(text.to_vec()))
+}
+
+/// Gives out at most so many bytes at a time.
+struct Slow(std::io::Cursor<Vec<u8>>, usize);
+
+impl Read for Slow {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.1.min(buffer.len());
+        self.0.read(&mut buffer[..n])
+    }
+}
+
+fn blocks_of(format: Format, reader: impl Read + Send + 'static) -> Vec<Block> {
+    let reader = Bytes::from_reader(reader);
+    let mut framer = Framer::new(source(format), reader, &Framing::default()).unwrap();
     std::iter::from_fn(|| framer.next_block().unwrap()).collect()
 }
 
@@ -62,7 +77,7 @@ fn transcode(plan: &Arc<RecordPlan>, row: &str) -> Result<Vec<u8>, String> {
     let mut transcoder = Transcoder::new(Target::Proto(Arc::clone(plan)), Options::default());
     let mut out = BatchBuilder::new();
     for block in blocks(Format::Ndjson, row.as_bytes()) {
-        if let Err((_, error)) = transcoder.block(&block, 0, &mut out) {
+        if let Err((_, error)) = transcoder.block(&block, 0..block.rows.len(), &mut out) {
             return Err(error.reasons[0].to_string());
         }
     }
@@ -297,6 +312,38 @@ proptest! {
                 prop_assert_eq!(row.fault, None);
                 let record = std::str::from_utf8(block.row(row)).unwrap();
                 read.push(cells(record, CsvDialect::COMMA).map(|c| c.text.into_owned()).collect());
+            }
+        }
+        prop_assert_eq!(read, rows);
+    }
+    /// Promise: the rows of a JSON file are its values, however it is laid out and read.
+    #[test]
+    fn rows_of_a_json_file_are_its_values(
+        rows in prop::collection::vec(row(), 0..6),
+        array in any::<bool>(),
+        pretty in any::<bool>(),
+        step in 1..40usize,
+    ) {
+        let print = |v: &Value| match pretty {
+            true => format!("{v:#}"),
+            false => v.to_string(),
+        };
+        let text = match array {
+            true => print(&Value::Array(rows.clone())),
+            false => rows.iter().map(|r| print(r) + "\n").collect(),
+        };
+        let mut read: Vec<Value> = Vec::new();
+        let mut next_byte = 0;
+        for block in blocks_of(Format::Json, Slow(std::io::Cursor::new(text.clone().into_bytes()), step)) {
+            for row in &block.rows {
+                let bytes = block.row(row);
+                let begins = block.first_byte as usize + row.start;
+                prop_assert!(begins >= next_byte);
+                prop_assert_eq!(&text.as_bytes()[begins..begins + bytes.len()], bytes);
+                let line = text[..begins].matches('\n').count() + 1;
+                prop_assert_eq!(row.line, line as u64);
+                next_byte = begins + bytes.len();
+                read.push(serde_json::from_slice(bytes).unwrap());
             }
         }
         prop_assert_eq!(read, rows);

@@ -134,6 +134,15 @@ impl Rig {
         crate::table::rows(&self.path().join("wh/main/default/air_quality"))
     }
 
+    /// The same; none where the table does not exist yet.
+    pub fn air_rows_or_none(&self) -> Vec<Value> {
+        let table = self.path().join("wh/main/default/air_quality");
+        match table.join("_delta_log/00000000000000000000.json").exists() {
+            true => crate::table::rows(&table),
+            false => Vec::new(),
+        }
+    }
+
     /// Starts a server as a process of its own.
     pub fn emulator(&self, more: &[&str]) -> Server {
         let mut args = vec!["emulator"];

@@ -13,24 +13,13 @@ fn interrupted(rig: &Rig, more: &[&str], input: &str, name: &str) -> Ran {
     let mut loader = command.stdin(Stdio::piped()).spawn().unwrap();
     let mut pipe = loader.stdin.take().unwrap();
     pipe.write_all(input.as_bytes()).unwrap();
-    while rig.landed() == 0 {
+    while rig.air_rows_or_none().is_empty() {
         thread::sleep(Duration::from_millis(5));
     }
     signal(&loader, name);
     let ran = Ran::of(&loader.wait_with_output().unwrap());
     drop(pipe);
     ran
-}
-
-impl Rig {
-    /// Rows in the table, which may not exist yet.
-    fn landed(&self) -> usize {
-        let log = self.path().join("wh/main/default/air_quality/_delta_log");
-        match log.join("00000000000000000000.json").exists() {
-            true => self.air_rows().len(),
-            false => 0,
-        }
-    }
 }
 
 #[test]
