@@ -56,6 +56,8 @@ complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l delimiter -d 
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l quote -d 'Around cells; empty: quotes mean nothing' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l columns -d 'The columns\' names, instead of those in the header' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l null -d 'What means null in a cell without quotes, repeatable [default: an empty cell]' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l map -d 'Take a field from a column or key of another name, repeatable' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l set -d 'Set a field in every row; @source, @line, @load_id and @loaded_at tell where it comes from' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l timestamp-unit -d 'What numbers in timestamp fields count' -r -f -a "us\t'Microseconds'
 ms\t'Milliseconds'
 s\t'Seconds'"

@@ -57,6 +57,8 @@ tsv\:"Tab-separated, with a header"))' \
 '--quote=[Around cells; empty\: quotes mean nothing]:C:_default' \
 '*--columns=[The columns'\'' names, instead of those in the header]:A,B,C:_default' \
 '*--null=[What means null in a cell without quotes, repeatable \[default\: an empty cell\]]:TEXT:_default' \
+'*--map=[Take a field from a column or key of another name, repeatable]:FIELD=COLUMN:_default' \
+'*--set=[Set a field in every row; @source, @line, @load_id and @loaded_at tell where it comes from]:FIELD=VALUE:_default' \
 '--timestamp-unit=[What numbers in timestamp fields count]:TIMESTAMP_UNIT:((us\:"Microseconds"
 ms\:"Milliseconds"
 s\:"Seconds"))' \

@@ -140,6 +140,12 @@ pub struct IngestArgs {
     #[arg(long, help_heading = "CSV")]
     pub trim: bool,
 
+    /// Take a field from a column or key of another name, repeatable
+    #[arg(long, value_name = "FIELD=COLUMN", value_parser = parse::pair, help_heading = "Mapping")]
+    pub map: Vec<(String, String)>,
+    /// Set a field in every row; @source, @line, @load_id and @loaded_at tell where it comes from
+    #[arg(long, value_name = "FIELD=VALUE", value_parser = parse::pair, help_heading = "Mapping")]
+    pub set: Vec<(String, String)>,
     /// What numbers in timestamp fields count
     #[arg(long, value_enum, default_value_t = TimestampUnit::Us, help_heading = "Mapping")]
     pub timestamp_unit: TimestampUnit,

@@ -51,6 +51,14 @@ pub(super) fn size(text: &str) -> Result<usize, String> {
         .ok_or_else(expected)
 }
 
+/// `NAME=TEXT`; the text may hold further `=`.
+pub(super) fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected NAME=TEXT".to_owned()),
+    }
+}
+
 /// `--quote`: a character, or none.
 pub(super) type Quote = Option<u8>;
 

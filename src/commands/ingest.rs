@@ -18,7 +18,7 @@ use crate::protocol::Config;
 use crate::report::{Progress, Reporter, Summary, write_line};
 use crate::schema::{ProtoSource, RecordPlan};
 use crate::settings::{Service, environment};
-use crate::transcode::{self, Ambiguous, CellRules, TimeRules};
+use crate::transcode::{self, Ambiguous, CellRules, Mapping, SetValue, TimeRules};
 
 /// The shares of the in-flight bound that one block may take: small enough that several
 /// batches overlap, large enough that a request is worth its frame.
@@ -106,7 +106,7 @@ impl<'a> Prepared<'a> {
     fn new(args: &'a IngestArgs) -> Result<Self, Failure> {
         let inputs = inputs(args)?;
         let target = record(args)?;
-        let options = options(args)?;
+        let options = options(args, &target)?;
         check_rejects(args, &inputs)?;
         if args.check_first && inputs.iter().any(|(i, _)| *i == Input::Stdin) {
             let message =
@@ -250,7 +250,34 @@ fn record(args: &IngestArgs) -> Result<transcode::Target, Failure> {
     Ok(transcode::Target::Proto(Arc::new(plan)))
 }
 
-fn options(args: &IngestArgs) -> Result<transcode::Options, Failure> {
+fn mapping(args: &IngestArgs, target: &transcode::Target) -> Result<Mapping, Failure> {
+    let plan = match target {
+        transcode::Target::Proto(plan) => plan,
+        transcode::Target::Json if args.map.is_empty() && args.set.is_empty() => {
+            return Ok(Mapping::default());
+        }
+        transcode::Target::Json => {
+            return Err(Failure::new(
+                Kind::Usage,
+                "--map and --set need --proto, which names the fields",
+            ));
+        }
+    };
+    let set = args.set.iter().map(|(field, value)| {
+        let value = match value.as_str() {
+            "@source" => SetValue::Source,
+            "@line" => SetValue::Line,
+            "@load_id" => SetValue::Text(format!("{:032x}", fastrand::u128(..))),
+            "@loaded_at" => SetValue::Text(jiff::Timestamp::now().to_string()),
+            text => SetValue::Text(text.to_owned()),
+        };
+        (field.clone(), value)
+    });
+    Mapping::new(plan, &args.map, set.collect())
+        .map_err(|reason| Failure::new(Kind::Usage, reason.message))
+}
+
+fn options(args: &IngestArgs, target: &transcode::Target) -> Result<transcode::Options, Failure> {
     let zone = TimeZone::get(&args.timezone).map_err(|e| {
         Failure::new(
             Kind::Usage,
@@ -274,6 +301,7 @@ fn options(args: &IngestArgs) -> Result<transcode::Options, Failure> {
             },
             allow_epoch: args.allow_epoch,
         },
+        mapping: mapping(args, target)?,
         cells: CellRules {
             null: args.null.clone(),
             trim: args.trim,

@@ -6,11 +6,9 @@
 use std::borrow::Cow;
 
 use super::json_row::{Encoder, unknown_field};
-use super::scanner::Scanner;
-use super::value::Misread;
-use super::{Reason, ReasonKind};
+use super::{Options, Reason, ReasonKind};
 use crate::input::{Cell, CsvDialect, cells};
-use crate::schema::plan::{FieldPlan, MessagePlan, Shape, ValueType};
+use crate::schema::plan::MessagePlan;
 
 /// How the text of a cell is read.
 #[derive(Debug, Clone, Default)]
@@ -51,17 +49,18 @@ impl Columns {
     pub(super) fn new(
         message: &MessagePlan,
         names: Option<&[String]>,
-        ignore_unknown: bool,
+        options: &Options,
     ) -> Result<Self, Reason> {
         let Some(names) = names else {
             let fields = (0..message.fields.len()).map(Some).collect();
             return Ok(Self { fields });
         };
+        options.mapping.check_header(names)?;
         let mut fields = Vec::with_capacity(names.len());
         for name in names {
-            let found = message.by_name.get(name.as_str()).copied();
+            let found = options.mapping.field(message, name);
             match found {
-                None if !ignore_unknown => {
+                None if !options.ignore_unknown => {
                     return Err(unknown_field(message, name).in_field(name.clone()));
                 }
                 Some(index) if fields.contains(&found) => {
@@ -86,6 +85,7 @@ pub(super) fn encode<'e>(
 ) {
     let message = encoder.root();
     let base = encoder.enter(message);
+    encoder.put_set_fields(base);
     let mut count = 0;
     for cell in cells(record, dialect) {
         let column = columns.fields.get(count).copied();
@@ -96,7 +96,7 @@ pub(super) fn encode<'e>(
         encoder.in_field(field, |encoder| {
             let given = encoder.note_field(message, base, index, text.is_none());
             if let (true, Some(text)) = (given, text) {
-                put_cell(encoder, field, &text);
+                encoder.put_untyped(field, &text);
             }
         });
     }
@@ -104,23 +104,6 @@ pub(super) fn encode<'e>(
         encoder.reject(reason);
     }
     encoder.leave(message, base);
-}
-
-fn put_cell<'e>(encoder: &mut Encoder<'e>, field: &'e FieldPlan, text: &str) {
-    let plain = field.shape == Shape::Single
-        && !matches!(field.ty, ValueType::Message(_) | ValueType::Variant);
-    if plain {
-        return encoder.put_untyped(field, text);
-    }
-    let mut json = Scanner::new(text);
-    if let Err(syntax) = encoder.field(field, &mut json).and_then(|()| json.end()) {
-        let what = format!(
-            "the cell is not valid JSON at its column {}: {}",
-            syntax.at + 1,
-            syntax.what
-        );
-        encoder.bad(Misread::new(ReasonKind::Syntax, what));
-    }
 }
 
 /// Writes a record as a JSON object of strings, without its null cells.

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use super::scanner::{Scanner, Syntax};
 use super::value::{self, Misread, Rules, Token};
 use super::wire::{LENGTH, close_length, open_length, put_bytes, put_tag};
-use super::{Options, Reason, ReasonKind};
+use super::{Options, Reason, ReasonKind, SetValue};
 use crate::schema::RecordPlan;
 use crate::schema::closest;
 use crate::schema::plan::{FieldPlan, MessagePlan, Scalar, Shape, ValueType};
@@ -43,6 +43,8 @@ pub(super) struct Encoder<'e> {
     path: Vec<Step<'e>>,
     reasons: Vec<Reason>,
     digits_cut: u64,
+    /// The name of the row's source, and its line.
+    pub(super) origin: (&'e str, u64),
 }
 
 impl<'e> Encoder<'e> {
@@ -61,6 +63,7 @@ impl<'e> Encoder<'e> {
             path: Vec::new(),
             reasons: Vec::new(),
             digits_cut: 0,
+            origin: ("", 0),
         }
     }
 
@@ -183,6 +186,10 @@ impl<'e> Encoder<'e> {
         let plan = self.plan;
         let message = &plan.messages[index];
         let base = self.enter(message);
+        if index == 0 {
+            self.put_set_fields(base);
+        }
+        let plain = index > 0 || self.options.mapping.is_plain();
         json.take(b'{');
         let mut first = true;
         // Rows mostly give their fields in the order in which they are declared.
@@ -190,7 +197,8 @@ impl<'e> Encoder<'e> {
         while let Some(name) = json.key(first)? {
             first = false;
             let found = match message.fields.get(guess) {
-                Some(field) if field.name == *name => Some(guess),
+                Some(field) if plain && field.name == *name => Some(guess),
+                _ if index == 0 => self.options.mapping.field(message, &name),
                 _ => message.by_name.get(&*name).copied(),
             };
             let Some(found) = found else {
@@ -365,10 +373,40 @@ impl<'e> Encoder<'e> {
         }
     }
 
-    /// Writes the tag and the value of a single field from text without a type.
+    /// Writes the fields that are the same in every row, or tell where it comes from.
+    pub(super) fn put_set_fields(&mut self, base: usize) {
+        let message = self.plan.root();
+        for (index, value) in self.options.mapping.set() {
+            let field = &message.fields[*index];
+            self.in_field(field, |encoder| {
+                encoder.note_field(message, base, *index, false);
+                let (source, line) = encoder.origin;
+                match value {
+                    SetValue::Text(text) => encoder.put_untyped(field, text),
+                    SetValue::Source => encoder.put_untyped(field, source),
+                    SetValue::Line => encoder.put_untyped(field, &line.to_string()),
+                }
+            });
+        }
+    }
+
+    /// Writes a field from text without a type; one that is no single scalar from JSON text.
     pub(super) fn put_untyped(&mut self, field: &'e FieldPlan, text: &str) {
-        self.tag(field.number, field.ty);
-        self.put(field.ty, Token::Untyped(text));
+        let plain = field.shape == Shape::Single
+            && !matches!(field.ty, ValueType::Message(_) | ValueType::Variant);
+        if plain {
+            self.tag(field.number, field.ty);
+            return self.put(field.ty, Token::Untyped(text));
+        }
+        let mut json = Scanner::new(text);
+        if let Err(syntax) = self.field(field, &mut json).and_then(|()| json.end()) {
+            let what = format!(
+                "not valid JSON at column {} of its text: {}",
+                syntax.at + 1,
+                syntax.what
+            );
+            self.bad(Misread::new(ReasonKind::Syntax, what));
+        }
     }
 
     /// Runs `f` with a field on the path of messages.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 mod batch;
 mod csv_row;
 mod json_row;
+mod mapping;
 mod number;
 mod scanner;
 mod time;
@@ -18,6 +19,7 @@ mod wire;
 
 pub use batch::{BATCH_BYTES_MAX, BatchBuilder, EncodedBatch, ROW_BYTES_MAX};
 pub use csv_row::CellRules;
+pub use mapping::{Mapping, SetValue};
 pub use time::{Ambiguous, TimeRules};
 
 use crate::input::{Block, Format, LongRow, Row, Source};
@@ -39,6 +41,8 @@ pub struct Options {
     pub time: TimeRules,
     /// How the cells of a CSV are read.
     pub cells: CellRules,
+    /// Where fields get their values, other than from columns of their name.
+    pub mapping: Mapping,
     /// Skip fields of a row that the record does not have.
     pub ignore_unknown: bool,
 }
@@ -172,8 +176,7 @@ impl Transcoder {
     /// A column that is no field of the record, or two that go to one field.
     pub fn begin_source(&mut self, source: &Source) -> Result<(), Reason> {
         if let Target::Proto(plan) = &self.target {
-            let ignore_unknown = self.options.ignore_unknown;
-            self.columns = csv_row::Columns::new(plan.root(), header(source), ignore_unknown)?;
+            self.columns = csv_row::Columns::new(plan.root(), header(source), &self.options)?;
         }
         Ok(())
     }
@@ -218,7 +221,7 @@ impl Transcoder {
             vec![Reason::of_row(ReasonKind::Encoding, message)]
         })?;
         let record = out.begin_record();
-        let result = self.encode(source, text, out.buffer());
+        let result = self.encode(source, row.line, text, out.buffer());
         let result = result.and_then(|()| match out.record_bytes(record) {
             bytes if bytes > ROW_BYTES_MAX => {
                 let message =
@@ -242,6 +245,7 @@ impl Transcoder {
     fn encode(
         &mut self,
         source: &Source,
+        line: u64,
         text: &str,
         out: &mut Vec<u8>,
     ) -> Result<(), Vec<Reason>> {
@@ -256,6 +260,7 @@ impl Transcoder {
             }
         };
         let mut encoder = json_row::Encoder::new(plan, &self.options, &mut self.scratch, out);
+        encoder.origin = (&source.name, line);
         match source.format {
             Format::Ndjson | Format::Json => encoder.row(text),
             Format::Csv(dialect) => {

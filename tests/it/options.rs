@@ -329,3 +329,127 @@ fn a_json_file_that_is_none_fails_at_its_place() {
         );
     }
 }
+
+#[test]
+fn fields_are_mapped_from_other_names_and_set_to_where_a_row_comes_from() {
+    let rig = Rig::new();
+    rig.file(
+        "r.proto",
+        "syntax = \"proto2\";
+         message R {
+           optional string name = 1; optional int32 temp = 2; optional string src = 3;
+           optional int64 line = 4; optional string load = 5;
+           optional int64 at = 6; // @delta TIMESTAMP
+           repeated int32 tags = 7; optional int32 version = 8;
+         }",
+    );
+    rig.file(
+        "a.ndjson",
+        "\n{\"sensor\": \"x\", \"temp\": 1}\n{\"temp\": 2, \"sensor\": \"y\"}\n",
+    );
+    rig.file("b.csv", "temp,sensor\n3,\"z\nz\"\n");
+    let args = [
+        "ingest",
+        "--local",
+        "wh",
+        "--table",
+        "m.d.r",
+        "--proto",
+        "r.proto",
+        "--map",
+        "name=sensor",
+        "--set",
+        "src=@source",
+        "--set",
+        "line=@line",
+        "--set",
+        "load=@load_id",
+        "--set",
+        "at=@loaded_at",
+        "--set",
+        "tags=[1,2]",
+        "--set",
+        "version=7",
+    ];
+    rig.run(&[&args[..], &["a.ndjson", "b.csv"]].concat())
+        .exits(0);
+    let rows = crate::table::rows(&rig.path().join("wh/m/d/r"));
+    let seen: Vec<_> = rows
+        .iter()
+        .map(|r| {
+            json!([
+                r["name"],
+                r["temp"],
+                r["src"],
+                r["line"],
+                r["tags"],
+                r["version"]
+            ])
+        })
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            json!(["x", 1, "a.ndjson", 2, [1, 2], 7]),
+            json!(["y", 2, "a.ndjson", 3, [1, 2], 7]),
+            json!(["z\nz", 3, "b.csv", 2, [1, 2], 7]),
+        ]
+    );
+    assert!(
+        rows.iter()
+            .all(|r| r["load"] == rows[0]["load"] && r["at"] == rows[0]["at"])
+    );
+    assert_eq!(rows[0]["load"].as_str().unwrap().len(), 32);
+
+    for (flags, code, message) in [
+        (
+            &["--map", "nme=sensor"][..],
+            2,
+            "--map nme: no such field in R (did you mean \"name\"?)",
+        ),
+        (
+            &["--set", "temp=1", "--map", "temp=t"],
+            2,
+            "mapped or set twice",
+        ),
+        (&["--set", "temp"], 2, "expected NAME=TEXT"),
+        (
+            &["--map", "name=gauge"],
+            1,
+            "--map name=gauge: there is no such column",
+        ),
+        (
+            &["--map", "name=sensor", "--set", "temp=warm"],
+            4,
+            "field \"temp\": \"warm\" is not an int32",
+        ),
+        (
+            &["--map", "name=sensor", "--set", "temp=1"],
+            4,
+            "field \"temp\": given twice",
+        ),
+    ] {
+        let base = [
+            "ingest",
+            "--dry-run",
+            "--table",
+            "m.d.r",
+            "--proto",
+            "r.proto",
+            "b.csv",
+        ];
+        let ran = rig.run(&[&base[..], flags].concat()).exits(code);
+        assert!(ran.stderr.contains(message), "{ran:#?}");
+    }
+    let json = [
+        "ingest",
+        "--dry-run",
+        "--table",
+        "m.d.r",
+        "--json",
+        "--set",
+        "a=b",
+        "b.csv",
+    ];
+    assert!(rig.run(&json).exits(2).stderr.contains("need --proto"));
+}
