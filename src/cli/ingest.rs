@@ -1,5 +1,6 @@
 //! `zerobus ingest`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -33,7 +34,7 @@ Exit codes:
 pub struct IngestArgs {
     /// Files, or - for standard input; without any, standard input is read if it is piped
     #[arg(value_name = "INPUT")]
-    pub inputs: Vec<String>,
+    pub inputs: Vec<OsString>,
 
     /// The table, as catalog.schema.table
     #[arg(long, value_name = "C.S.T", help_heading = "Target")]

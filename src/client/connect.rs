@@ -136,17 +136,16 @@ impl Connector {
         let mut call = tonic::Request::new(stream::poll_fn(move |cx| queue.poll_recv(cx)));
         let unusable = |what: &str| {
             let message = format!("the {what} cannot be sent in a header");
-            (
-                Code::InvalidArgument,
-                Fault::new(FaultClass::Refused, message),
-            )
+            let fault = Fault::new(FaultClass::Credentials, message);
+            (Code::InvalidArgument, fault)
         };
         let mut bearer: MetadataValue<Ascii> = format!("Bearer {token}")
             .parse()
             .map_err(|_| unusable("token"))?;
         bearer.set_sensitive(true);
         let table = self.target.table.to_string();
-        let table = table.parse().map_err(|_| unusable("table's name"))?;
+        let table =
+            MetadataValue::try_from(table.as_bytes()).map_err(|_| unusable("table's name"))?;
         call.metadata_mut().insert("authorization", bearer);
         call.metadata_mut()
             .insert("x-databricks-zerobus-table-name", table);

@@ -315,15 +315,13 @@ fn check_rejects(args: &IngestArgs, inputs: &[(Input, Format)]) -> Result<(), Fa
     let Some(rejects) = &args.rejects else {
         return Ok(());
     };
-    let same = |path: &std::path::Path| {
-        path == rejects
-            || matches!((path.canonicalize(), rejects.canonicalize()), (Ok(a), Ok(b)) if a == b)
-    };
-    for (input, _) in inputs {
-        if let Input::File(path) = input
-            && same(path)
-        {
-            let message = format!("--rejects {} is also an INPUT", rejects.display());
+    for output in [rejects.clone(), load::reasons_path(rejects)] {
+        let also = |(input, _): &(Input, Format)| input.is_file(&output);
+        if inputs.iter().any(also) {
+            let message = format!(
+                "--rejects writes {}, which is also an INPUT",
+                output.display()
+            );
             return Err(Failure::new(Kind::Usage, message));
         }
     }

@@ -71,6 +71,13 @@ impl Local {
     /// Ends the server. If that goes wrong, what was acknowledged is in the table all the
     /// same.
     pub(super) async fn end(self, mut outcome: Outcome) -> Outcome {
+        if let Some(failure) = &mut outcome.failure
+            && failure.kind == Kind::Unavailable
+        {
+            failure.hint = Some(
+                "check the space and the permissions of the directory given by --local".to_owned(),
+            );
+        }
         if let Err(error) = self.emulator.shutdown().await {
             outcome.failure.get_or_insert(error.into());
         }

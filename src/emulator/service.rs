@@ -105,7 +105,11 @@ impl Service {
 
     /// The table that the call's metadata names and its token is good for.
     fn authorize(&self, metadata: &MetadataMap) -> Result<TableName, Status> {
-        let value = |key: &str| metadata.get(key).and_then(|value| value.to_str().ok());
+        // Names of tables may go beyond ASCII.
+        let value = |key: &str| {
+            let value = metadata.get(key)?;
+            std::str::from_utf8(value.as_bytes()).ok()
+        };
         let token = value("authorization")
             .and_then(|value| value.split_once(' '))
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))

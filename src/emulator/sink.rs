@@ -97,6 +97,13 @@ impl Sink {
         };
         let entry = CommitData::new(actions, operation, HashMap::new(), Vec::new()).get_bytes()?;
         let log = self.table.log_store();
+        // A commit onto a log that has gone, with its directory, could be read by nobody.
+        if log.read_commit_entry(self.version).await?.is_none() {
+            return Err(DeltaTableError::Generic(format!(
+                "the table's log has gone: version {} is not there any more",
+                self.version
+            )));
+        }
         for _ in 0..COMMIT_ATTEMPTS {
             let next = self.version + 1;
             let bytes = CommitOrBytes::LogBytes(entry.clone());

@@ -122,6 +122,11 @@ impl Framer {
         Ok(framer)
     }
 
+    /// Bytes of the source that were read.
+    pub fn source_bytes(&self) -> u64 {
+        self.source_bytes
+    }
+
     /// The source as the blocks refer to it.
     pub fn source(&self) -> &Arc<Source> {
         &self.source
@@ -233,6 +238,7 @@ impl Framer {
         LongRow {
             start,
             line: self.cut.row_line(),
+            limit: self.limits.line_bytes_max,
             byte: self.position + start as u64,
             begins: true,
             ends: false,
@@ -297,6 +303,11 @@ impl Framer {
         match read {
             Ok(0) => {
                 self.ended = true;
+                let hint =
+                    "the rows before its end are not affected; load it again once it is complete";
+                self.bytes
+                    .check_whole(self.source_bytes)
+                    .map_err(|what| self.error(None, what, Some(hint)))?;
                 Ok(Filled::End)
             }
             Ok(n) => {

@@ -146,6 +146,8 @@ pub struct LongRow {
     pub start: usize,
     /// The line that the row begins on, from 1.
     pub line: u64,
+    /// The limit, in bytes.
+    pub limit: usize,
     /// Where the row begins in the source, from 0.
     pub byte: u64,
     /// This is the first piece.

@@ -1,9 +1,10 @@
 //! Inputs as they are named on the command line, and how their bytes are read.
 
+use std::ffi::OsStr;
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::os::unix::fs::FileTypeExt as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,11 +41,27 @@ pub enum Input {
 
 impl Input {
     /// As on the command line: `-` is standard input.
-    pub fn from_argument(argument: &str) -> Self {
-        match argument {
-            "-" => Self::Stdin,
-            path => Self::File(path.into()),
+    pub fn from_argument(argument: &OsStr) -> Self {
+        match argument.as_encoded_bytes() {
+            b"-" => Self::Stdin,
+            _ => Self::File(argument.into()),
         }
+    }
+
+    /// Whether this input is the file at `path`, by whatever name.
+    pub fn is_file(&self, path: &Path) -> bool {
+        let own = match self {
+            Self::File(own) => std::fs::metadata(own).ok(),
+            Self::Stdin => io::stdin()
+                .as_fd()
+                .try_clone_to_owned()
+                .and_then(|fd| File::from(fd).metadata())
+                .ok(),
+        };
+        let other = std::fs::metadata(path).ok();
+        let id = |m: Metadata| m.is_file().then(|| (m.dev(), m.ino()));
+        own.and_then(id)
+            .is_some_and(|own| other.and_then(id) == Some(own))
     }
 
     /// The name that messages use.
@@ -101,6 +118,7 @@ impl Input {
         if metadata.is_file() {
             let watch = Watch {
                 file: file.try_clone().map_err(cannot)?,
+                from_start: *self != Self::Stdin,
                 len: metadata.len(),
                 modified: metadata.modified().ok(),
             };
@@ -169,6 +187,8 @@ pub struct Bytes {
 /// A regular file as it was when it was opened.
 struct Watch {
     file: File,
+    /// It is read from its first byte on: standard input may begin anywhere.
+    from_start: bool,
     len: u64,
     modified: Option<SystemTime>,
 }
@@ -209,6 +229,20 @@ impl Bytes {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 other => return other,
             }
+        }
+    }
+
+    /// Whether a regular file had all the bytes that it had when it was opened.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub(super) fn check_whole(&self, read: u64) -> Result<(), String> {
+        match &self.watch {
+            Some(watch) if watch.from_start && read < watch.len => Err(format!(
+                "the file was cut off while it was read: it had {} bytes, and ends after {read}",
+                watch.len
+            )),
+            _ => Ok(()),
         }
     }
 

@@ -17,7 +17,7 @@ mod rejects;
 pub use errors::MaxErrors;
 pub use event::{LoadEvent, Observer};
 pub use ledger::Records;
-pub use rejects::Rejects;
+pub use rejects::{Rejects, reasons_path};
 
 use ledger::Ledger;
 use tokio::signal::unix::{Signal, SignalKind, signal};

@@ -37,6 +37,8 @@ pub(super) struct Report {
 enum Piece {
     Begin(Arc<Source>),
     Block(Block),
+    /// All of a source that is read, in bytes.
+    Ended(u64),
     Failed(InputError),
     /// The last input has ended, or reading was stopped.
     End,
@@ -114,8 +116,11 @@ fn read(
         loop {
             match framer.next_block() {
                 Ok(Some(block)) => pieces.send(Piece::Block(block))?,
-                Ok(None) => break,
-                Err(error) => return pieces.send(Piece::Failed(error)),
+                Ok(None) => break pieces.send(Piece::Ended(framer.source_bytes()))?,
+                Err(error) => {
+                    pieces.send(Piece::Ended(framer.source_bytes()))?;
+                    return pieces.send(Piece::Failed(error));
+                }
             }
         }
     }
@@ -158,6 +163,7 @@ impl Rows {
                         return self.finish(true);
                     }
                 }
+                Ok(Piece::Ended(bytes)) => self.bytes_read = self.bytes_before + bytes,
                 Ok(Piece::Failed(error)) => return Err(Some(error.into())),
                 Ok(Piece::End) => return self.finish(!stop.is_set()),
                 Err(RecvTimeoutError::Disconnected) => {
@@ -298,7 +304,9 @@ impl Rows {
         if self.max_errors.exceeded(rejected, read, all_read) {
             let message =
                 format!("{rejected} of {read} rows were bad, more than --max-errors allows");
-            return Err(Some(Failure::new(Kind::BadRow, message)));
+            return Err(Some(Failure::new(Kind::BadRow, message).hint(
+                "the good rows are acknowledged; a higher --max-errors lets such a load succeed",
+            )));
         }
         if all_read && read < self.min_rows {
             let message = format!(

@@ -127,7 +127,8 @@ fn without_end(record: &[u8]) -> &[u8] {
     record.trim_ascii_end()
 }
 
-fn reasons_path(path: &Path) -> PathBuf {
+/// Where the reasons stand that belong to the rejects at `path`.
+pub fn reasons_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".reasons.ndjson");
     name.into()

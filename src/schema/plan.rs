@@ -135,8 +135,6 @@ pub struct EnumPlan {
     pub name: String,
     /// Value name → number.
     pub numbers: HashMap<Box<str>, i32>,
-    /// proto2 enums take no number that they do not declare.
-    pub closed: bool,
 }
 
 impl ValueType {
@@ -343,6 +341,11 @@ impl Builder {
                         let message = format!("nests deeper than {DEPTH_MAX} messages");
                         return Err(refuse(field, &message));
                     }
+                    if message.fields().len() == 0 {
+                        let message =
+                            format!("is of \"{}\", which has no fields", message.full_name());
+                        return Err(refuse(field, &message));
+                    }
                     ValueType::Message(self.message(message)?)
                 }
             },
@@ -371,7 +374,6 @@ impl Builder {
                 .values()
                 .map(|v| (v.name().into(), v.number()))
                 .collect(),
-            closed: descriptor.parent_file().syntax() == prost_reflect::Syntax::Proto2,
         });
         index
     }

@@ -66,7 +66,7 @@ impl FromStr for TableName {
             // the directory of the local tables.
             if let Some(bad) = part
                 .chars()
-                .find(|c| c.is_whitespace() || c.is_control() || matches!(c, '/' | '\\'))
+                .find(|c| c.is_whitespace() || c.is_control() || matches!(c, '/' | '\\' | '`'))
             {
                 return Err(fail(format!(
                     "holds {bad:?}, which Unity Catalog does not allow"
@@ -103,6 +103,7 @@ mod tests {
             ("a.b/../c.d", "has 5 parts,"),
             ("a.b/x.c", "'/'"),
             ("a.b c.d", "' '"),
+            ("`a`.b.c", "'`'"),
         ] {
             let error = text.parse::<TableName>().unwrap_err().to_string();
             assert!(error.contains(reason), "{text}: {error}");

@@ -81,7 +81,7 @@ impl<'e> Encoder<'e> {
         let mut json = Scanner::new(text);
         let result = match json.peek() {
             Some(b'{') => self.message(0, &mut json).and_then(|()| json.end()),
-            _ => json.fail("expected a JSON object"),
+            _ => return self.reject(not_an_object()),
         };
         if let Err(syntax) = result {
             self.reject(syntax_reason(&syntax));
@@ -302,7 +302,12 @@ impl<'e> Encoder<'e> {
             let entry = open_length(self.out);
             put_tag(self.out, 1, value::wire_type(key));
             let key_start = self.out.len();
-            if let Err(misread) = value::put_scalar(self.out, key, Token::Untyped(&name)) {
+            // A CSV's `True` is a bool, a key's is not.
+            let token = match key {
+                Scalar::Bool if !matches!(&*name, "true" | "false") => Token::Text(&name),
+                _ => Token::Untyped(&name),
+            };
+            if let Err(misread) = value::put_scalar(self.out, key, token) {
                 self.bad(misread);
             } else if !keys.insert(self.out[key_start..].to_vec()) {
                 self.bad(Misread::new(ReasonKind::Duplicate, "given twice"));
@@ -333,7 +338,7 @@ impl<'e> Encoder<'e> {
                 Ok(())
             }
             ValueType::Variant => {
-                let text = json.value()?;
+                let text = json.value_to_keep()?;
                 put_bytes(self.out, text.as_bytes());
                 Ok(())
             }
@@ -450,12 +455,16 @@ pub(super) fn unknown_field(message: &MessagePlan, name: &str) -> Misread {
 pub(super) fn check_object(text: &str, out: &mut Vec<u8>) -> Result<(), Vec<Reason>> {
     let mut json = Scanner::new(text);
     let result = match json.peek() {
-        Some(b'{') => json.value().and_then(|_| json.end()),
-        _ => json.fail("expected a JSON object"),
+        Some(b'{') => json.value_to_keep().and_then(|_| json.end()),
+        _ => return Err(vec![not_an_object()]),
     };
     result.map_err(|syntax| vec![syntax_reason(&syntax)])?;
     out.extend_from_slice(text.as_bytes());
     Ok(())
+}
+
+fn not_an_object() -> Reason {
+    Reason::of_row(ReasonKind::Syntax, "not a JSON object, as a row must be")
 }
 
 fn syntax_reason(syntax: &Syntax) -> Reason {

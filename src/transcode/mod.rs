@@ -133,7 +133,10 @@ pub struct RowError {
 
 impl From<&LongRow> for RowError {
     fn from(row: &LongRow) -> Self {
-        let message = "the row is longer than --max-line allows";
+        let message = format!(
+            "the row is longer than {} bytes, the limit of --max-line",
+            row.limit
+        );
         Self {
             line: row.line,
             byte: row.byte,

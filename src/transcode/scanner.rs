@@ -2,6 +2,7 @@
 //! keep every digit) and says where and why a text is no JSON.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 /// The deepest nesting of arrays and objects in a value that is taken as a whole.
 pub(super) const JSON_DEPTH_MAX: usize = 100;
@@ -197,6 +198,46 @@ impl<'a> Scanner<'a> {
 
     /// Takes any value and returns its text. Iterative, so that depth costs no stack.
     pub(super) fn value(&mut self) -> Result<&'a str, Syntax> {
+        self.walk(|_, _| true)
+    }
+
+    /// The same for a value that is kept as a whole: no object may name a key twice, since
+    /// readers disagree on which one counts.
+    pub(super) fn value_to_keep(&mut self) -> Result<&'a str, Syntax> {
+        let mut keys: Vec<HashSet<Cow<'a, str>>> = Vec::new();
+        self.walk(|depth, key| {
+            keys.truncate(depth);
+            match key {
+                Some(key) => keys.last_mut().is_none_or(|keys| keys.insert(key)),
+                None => {
+                    keys.push(HashSet::new());
+                    true
+                }
+            }
+        })
+    }
+
+    fn next_key(
+        &mut self,
+        first: bool,
+        depth: usize,
+        seen: &mut impl FnMut(usize, Option<Cow<'a, str>>) -> bool,
+    ) -> Result<bool, Syntax> {
+        let Some(name) = self.key(first)? else {
+            return Ok(false);
+        };
+        match seen(depth, Some(name)) {
+            true => Ok(true),
+            false => self.fail("a key that the object has already"),
+        }
+    }
+
+    /// Walks over any value. `seen` hears of each object or array that opens (no key), with
+    /// the depth around it, and of each key, with the depth it is at; false refuses a key.
+    fn walk(
+        &mut self,
+        mut seen: impl FnMut(usize, Option<Cow<'a, str>>) -> bool,
+    ) -> Result<&'a str, Syntax> {
         self.peek();
         let start = self.at;
         let mut open: Vec<u8> = Vec::new();
@@ -208,8 +249,9 @@ impl<'a> Scanner<'a> {
                         return self.fail("nested deeper than 100 levels");
                     }
                     open.push(bracket);
+                    seen(open.len() - 1, None);
                     let more = match bracket {
-                        b'{' => self.key(true)?.is_some(),
+                        b'{' => self.next_key(true, open.len(), &mut seen)?,
                         _ => self.element(true)?,
                     };
                     if more {
@@ -233,7 +275,7 @@ impl<'a> Scanner<'a> {
             loop {
                 let more = match open.last() {
                     None => return Ok(&self.text[start..self.at]),
-                    Some(b'{') => self.key(false)?.is_some(),
+                    Some(b'{') => self.next_key(false, open.len(), &mut seen)?,
                     Some(_) => self.element(false)?,
                 };
                 if more {
@@ -356,6 +398,23 @@ mod tests {
         ] {
             let oracle: String = serde_json::from_str(text).unwrap();
             assert_eq!(Scanner::new(text).string().unwrap(), oracle);
+        }
+    }
+
+    #[test]
+    fn a_value_to_keep_names_no_key_twice() {
+        for (text, good) in [
+            (r#"{"a":1,"b":{"a":2},"c":[{"a":1},{"a":1}]}"#, true),
+            (r#"[{"a":{}},{"a":[]},{}]"#, true),
+            (r#"{"a":1,"a":1}"#, false),
+            (r#"{"a":1,"\u0061":1}"#, false),
+            (r#"{"b":[[{"x":{"k":1,"k":2}}]]}"#, false),
+            (r#"{"b":[{"k":1}],"k":1,"b":2}"#, false),
+            (r#"[{"a":{"z":1},"z":1},{"a":{"z":1},"z":1}]"#, true),
+            (r#"[{"a":{"b":1},"a":1}]"#, false),
+        ] {
+            assert_eq!(Scanner::new(text).value_to_keep().is_ok(), good, "{text}");
+            assert!(Scanner::new(text).value().is_ok());
         }
     }
 

@@ -53,9 +53,9 @@ const LATEST_US: i64 = 95_617_584_000_000_000;
 pub(super) fn from_number(value: i128, rules: &TimeRules) -> Result<i64, &'static str> {
     let us = value.checked_mul(i128::from(rules.unit_us));
     let us = us.and_then(|us| i64::try_from(us).ok());
-    let us = us.ok_or("is out of range for a timestamp")?;
+    let us = us.ok_or(OUT_OF_RANGE)?;
     if rules.allow_epoch {
-        return Ok(us);
+        return in_range(us);
     }
     if us != 0 && us.unsigned_abs() < EPOCH_GUARD_US {
         return Err(
@@ -64,10 +64,29 @@ pub(super) fn from_number(value: i128, rules: &TimeRules) -> Result<i64, &'stati
     }
     if us >= LATEST_US {
         return Err(
-            "is after the year 5000: is it in nanoseconds, or is --timestamp-unit too coarse? (--allow-epoch takes it as it is)",
+            "is after the year 5000: is the unit right? (--timestamp-unit us, ms or s; --allow-epoch takes it as it is)",
         );
     }
-    Ok(us)
+    in_range(us)
+}
+
+const OUT_OF_RANGE: &str = "is outside of the years 1 to 9999, which is what a table holds";
+
+/// 0001-01-01T00:00:00Z to the end of 9999, in microseconds: beyond it readers of Delta
+/// tables disagree or fail.
+fn in_range(us: i64) -> Result<i64, &'static str> {
+    match us {
+        -62_135_596_800_000_000..=253_402_300_799_999_999 => Ok(us),
+        _ => Err(OUT_OF_RANGE),
+    }
+}
+
+/// The same for days.
+pub(super) fn days_in_range(days: i32) -> Result<i32, &'static str> {
+    match days {
+        -719_162..=2_932_896 => Ok(days),
+        _ => Err(OUT_OF_RANGE),
+    }
 }
 
 /// Text in a TIMESTAMP field: RFC 3339, or without an offset in the rules' zone. Also says
@@ -82,7 +101,7 @@ pub(super) fn timestamp(text: &str, rules: &TimeRules) -> Result<(i64, bool), &'
         None if rules.zone == TimeZone::UTC => 0,
         None => zone_offset(local, rules)?,
     };
-    Ok((wall - i64::from(offset) * 1_000_000, cut))
+    Ok((in_range(wall - i64::from(offset) * 1_000_000)?, cut))
 }
 
 /// The zone's offset at a time on its clock, in seconds.
@@ -112,7 +131,7 @@ pub(super) fn wall_clock(text: &str) -> Result<(i64, bool), &'static str> {
         (_, Some(_)) => Err("has an offset, which a TIMESTAMP_NTZ has no room for"),
         (local, None) => {
             let (local, cut) = civil(local).ok_or(EXPECTED)?;
-            Ok((micros_of(local), cut))
+            Ok((in_range(micros_of(local))?, cut))
         }
     }
 }
@@ -125,7 +144,8 @@ pub(super) fn date(text: &str) -> Result<i32, &'static str> {
     }
     let date: Date = text.parse().map_err(|_| EXPECTED)?;
     let since = date.duration_since(Date::constant(1970, 1, 1));
-    i32::try_from(since.as_secs() / 86_400).map_err(|_| EXPECTED)
+    let days = i32::try_from(since.as_secs().div_euclid(86_400)).map_err(|_| EXPECTED)?;
+    days_in_range(days)
 }
 
 /// A google.protobuf.Duration in its JSON form: seconds with an `s` behind.
@@ -268,7 +288,17 @@ mod tests {
             timestamp("2026-01-01T00:00:00.0000000000Z", &utc),
             Ok((NEW_YEAR_2026, false))
         );
-        assert!(from_number(i64::MIN.into(), &utc).is_ok());
+        for beyond in [
+            "0000-12-31T23:59:59Z",
+            "0001-01-01T00:00:00+14:00",
+            "9999-12-31T23:59:59-14:00",
+        ] {
+            assert_eq!(timestamp(beyond, &utc), Err(OUT_OF_RANGE), "{beyond}");
+        }
+        assert_eq!(from_number(i64::MIN.into(), &utc), Err(OUT_OF_RANGE));
+        assert_eq!(date("0000-12-31"), Err(OUT_OF_RANGE));
+        assert_eq!(date("0001-01-01"), Ok(-719_162));
+        assert_eq!(date("9999-12-31"), Ok(2_932_896));
     }
 
     #[test]

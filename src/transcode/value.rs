@@ -112,16 +112,15 @@ pub(super) fn put(
         ValueType::SmallInt => put_small(out, token, "SMALLINT", -0x8000, 0x7FFF)?,
         ValueType::Date => {
             let days = match token {
-                Token::Number(_) => i64::from(small(token, "date in days", i32::MIN, i32::MAX)?),
-                Token::Untyped(text) if number::integer(text).is_ok() => {
-                    i64::from(small(token, "date in days", i32::MIN, i32::MAX)?)
-                }
-                Token::Text(text) | Token::Untyped(text) => {
-                    i64::from(time::date(text).map_err(|e| is(token, e))?)
+                Token::Text(text) => time::date(text),
+                Token::Untyped(text) if number::integer(text).is_err() => time::date(text),
+                Token::Number(_) | Token::Untyped(_) => {
+                    time::days_in_range(small(token, "date in days", i32::MIN, i32::MAX)?)
                 }
                 Token::Bool(_) => return Err(not_a(token, "date (YYYY-MM-DD)")),
             };
-            put_varint(out, days as u64);
+            let days = days.map_err(|e| is(token, e))?;
+            put_varint(out, i64::from(days) as u64);
         }
         ValueType::Timestamp => {
             let from_text = |text: &str| time::timestamp(text, rules.time);
@@ -370,7 +369,8 @@ fn enum_number(plan: &EnumPlan, token: Token<'_>) -> Result<i32, Misread> {
             i32::MIN,
             i32::MAX,
         )?;
-        if plan.closed && !plan.numbers.values().any(|&n| n == number) {
+        // A column holds the value's name: a number without one has no place in it.
+        if !plan.numbers.values().any(|&n| n == number) {
             return Err(not_a(token, &format!("value of {}", plan.name)));
         }
         Ok(number)

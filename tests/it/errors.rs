@@ -79,7 +79,7 @@ fn the_hint_works_and_rejects_can_be_mended_and_loaded_again() {
     warning: data.ndjson:2: field "temp": 3000000000 is out of range for an int32 (-2147483648 to 2147483647)
     warning: data.ndjson:2: field "humidty": no such field in AirQuality (did you mean "humidity"?)
     warning: data.ndjson:3: field "temp": 1.5 is not a whole number, as an int32 must be
-    warning: data.ndjson:5: not valid JSON at column 1: expected a JSON object
+    warning: data.ndjson:5: not a JSON object, as a row must be
     "#);
     assert_eq!(ran.summary()["records"]["rejected"], 3);
     let read = |name: &str| std::fs::read_to_string(rig.path().join(name)).unwrap();
@@ -237,7 +237,7 @@ fn wrong_usage_ends_in_2_and_prints_no_summary() {
         ),
         (
             &["ingest", "--table", AIR, "--json", "--rejects", "x", "./x"],
-            "is also an INPUT",
+            "which is also an INPUT",
         ),
         (
             &[
@@ -498,9 +498,9 @@ fn a_row_over_the_limit_is_one_bad_row_and_goes_to_the_rejects_whole() {
         .exits(3);
     assert_snapshot!(told(&rig, &ran), @"
     exit 3
-    warning: long.ndjson:2: the row is longer than --max-line allows
-    warning: long.ndjson:4: the row is longer than --max-line allows
-    warning: long.ndjson:6: the row is longer than --max-line allows
+    warning: long.ndjson:2: the row is longer than 1048576 bytes, the limit of --max-line
+    warning: long.ndjson:4: the row is longer than 1048576 bytes, the limit of --max-line
+    warning: long.ndjson:6: the row is longer than 1048576 bytes, the limit of --max-line
     ");
     assert_eq!(ran.summary()["bytes"]["read"], text.len());
     assert_eq!(numbers(&rig.air_rows()), [1, 2, 3]);
@@ -575,6 +575,63 @@ fn rejects_of_different_headers_do_not_share_a_file() {
 }
 
 #[test]
+fn what_a_table_cannot_hold_is_a_bad_row_and_not_a_refused_batch() {
+    let rig = Rig::new();
+    rig.file(
+        "r.proto",
+        "syntax = \"proto3\"; message R { E e = 1; int64 t = 2; // @delta TIMESTAMP
+         int32 d = 3; // @delta DATE
+         map<bool, int32> m = 4; string v = 5; // @delta VARIANT
+         enum E { ZERO = 0; ONE = 1; } }",
+    );
+    rig.file(
+        "r.ndjson",
+        "{\"e\": 99}\n{\"t\": \"0001-01-01T00:00:00+14:00\"}\n{\"d\": 2147483647}\n{\"m\": {\"True\": 1}}\n{\"v\": {\"a\": 1, \"a\": 2}}\n{\"e\": 1}\n",
+    );
+    let args = [
+        "ingest", "--local", "wh", "--table", "m.d.r", "--proto", "r.proto", "r.ndjson", "-o",
+        "json",
+    ];
+    let ran = rig
+        .run(&[&args[..], &["--max-errors", "5"]].concat())
+        .exits(3);
+    assert_snapshot!(told(&rig, &ran), @r#"
+    exit 3
+    warning: r.ndjson:1: field "e": 99 is not a value of R.E
+    warning: r.ndjson:2: field "t": "0001-01-01T00:00:00+14:00" is outside of the years 1 to 9999, which is what a table holds
+    warning: r.ndjson:3: field "d": 2147483647 is outside of the years 1 to 9999, which is what a table holds
+    warning: r.ndjson:4: field "m["True"]": "True" is not a bool (true or false)
+    warning: r.ndjson:5: not valid JSON at column 20: a key that the object has already
+    "#);
+    assert_eq!(ran.summary()["records"]["acked"], 1);
+    rig.file(
+        "e.proto",
+        "syntax = \"proto3\";\nmessage R {\n  N n = 1;\n  message N {}\n}",
+    );
+    let args = [
+        "ingest", "--local", "wh", "--table", "m.d.e", "--proto", "e.proto", "r.ndjson",
+    ];
+    let ran = rig.run(&args).exits(1);
+    assert!(
+        ran.stderr
+            .contains("e.proto:3: field \"n\" is of \"R.N\", which has no fields"),
+        "{ran:#?}"
+    );
+}
+
+#[test]
+fn rejects_never_write_over_an_input() {
+    let rig = Rig::new();
+    rig.file("z.reasons.ndjson", air_row(1));
+    let linked = rig.file("a.ndjson", air_row(1));
+    std::fs::hard_link(linked, rig.path().join("b.ndjson")).unwrap();
+    for (rejects, input) in [("z", "z.reasons.ndjson"), ("a.ndjson", "b.ndjson")] {
+        let ran = rig.ingest(&["--rejects", rejects, input]).exits(2);
+        assert!(ran.stderr.contains("which is also an INPUT"), "{ran:#?}");
+    }
+}
+
+#[test]
 fn rejects_that_cannot_be_written_fail_the_load() {
     let rig = Rig::new();
     rig.file("row.ndjson", [&air_row(1), "x\n"].concat());
@@ -583,8 +640,9 @@ fn rejects_that_cannot_be_written_fail_the_load() {
         .exits(1);
     assert_eq!(ran.summary()["error"]["kind"], "output");
     // A device that is always full.
+    std::os::unix::fs::symlink("/dev/full", rig.path().join("full")).unwrap();
     let ran = rig
-        .ingest(&["--max-errors", "5", "--rejects", "/dev/full", "row.ndjson"])
+        .ingest(&["--max-errors", "5", "--rejects", "full", "row.ndjson"])
         .exits(1);
     assert!(ran.stderr.contains("cannot write the rejects"), "{ran:#?}");
 }
@@ -601,12 +659,12 @@ fn rows_that_are_no_text_are_bad_rows() {
     assert_snapshot!(told(&rig, &ran), @r#"
     exit 3
     warning: odd.ndjson:2: invalid UTF-8 after byte 17 of the row
-    warning: odd.ndjson:3: not valid JSON at column 1: expected a JSON object
-    warning: odd.ndjson:4: not valid JSON at column 1: expected a JSON object
+    warning: odd.ndjson:3: not a JSON object, as a row must be
+    warning: odd.ndjson:4: not a JSON object, as a row must be
     warning: odd.ndjson:5: not valid JSON at column 13: text after the end of the value
     warning: odd.ndjson:6: field "temp": given twice
     warning: odd.ndjson:7: field "temp": a JSON object, expected a single value
-    warning: odd.ndjson:8: not valid JSON at column 1: expected a JSON object
+    warning: odd.ndjson:8: not a JSON object, as a row must be
     warning: odd.ndjson:9: not valid JSON at column 9: the text ends in the middle of a value
     "#);
 }

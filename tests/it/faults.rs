@@ -161,3 +161,19 @@ fn a_server_that_cannot_store_acknowledges_nothing() {
     std::fs::rename(&aside, &log).unwrap();
     assert_eq!(numbers(&rig.air_rows()), [1]);
 }
+
+#[test]
+fn a_table_that_is_removed_acknowledges_nothing_more() {
+    let rig = Rig::new();
+    let server = rig.emulator(&["--auto-create"]);
+    rig.file("row.ndjson", air_row(1));
+    let ingest = || {
+        let mut command = rig.remote(&server, &["--recovery-backoff", "10ms", "row.ndjson"]);
+        Ran::of(&command.output().unwrap())
+    };
+    ingest().exits(0);
+    std::fs::remove_dir_all(rig.path().join("wh/main/default/air_quality")).unwrap();
+    let ran = ingest().exits(5);
+    assert!(ran.stderr.contains("the table's log has gone"), "{ran:#?}");
+    assert_eq!(ran.summary()["records"]["acked"], 0);
+}

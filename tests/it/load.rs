@@ -235,6 +235,35 @@ fn a_file_that_is_still_being_written_keeps_its_last_row_for_later() {
 }
 
 #[test]
+fn a_file_that_is_cut_off_while_it_is_read_is_no_success() {
+    let rig = Rig::new();
+    let row = air_row(0);
+    let file = rig.file("cut.ndjson", row.repeat(200_000));
+    let mut command = rig.local(&["--max-inflight", "1000", "cut.ndjson"]);
+    let loader = command.spawn().unwrap();
+    rig.wait_for_version(2);
+    let file = std::fs::File::options().write(true).open(file).unwrap();
+    file.set_len(row.len() as u64 * 150_000).unwrap();
+    let ran = Ran::of(&loader.wait_with_output().unwrap()).exits(1);
+    assert!(
+        ran.stderr.contains("was cut off while it was read"),
+        "{ran:#?}"
+    );
+    assert_eq!(ran.summary()["records"]["acked"], 150_000);
+}
+
+#[test]
+fn file_names_need_not_be_text() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let rig = Rig::new();
+    let name = std::ffi::OsStr::from_bytes(b"b\xff.ndjson");
+    std::fs::write(rig.path().join(name), air_row(1)).unwrap();
+    let mut command = rig.local(&[]);
+    Ran::of(&command.arg(name).output().unwrap()).exits(0);
+    assert_eq!(rig.air_rows().len(), 1);
+}
+
+#[test]
 fn several_inputs_are_read_in_the_order_given() {
     let rig = Rig::new();
     let a = rig.file("a.ndjson", air_row(1));

@@ -311,7 +311,7 @@ fn a_json_file_that_is_none_fails_at_its_place() {
         (
             "[{\"humidity\": 1},\n\n7]",
             4,
-            "data.json:3: not valid JSON at column 1: expected a JSON object",
+            "data.json:3: not a JSON object, as a row must be",
         ),
         (
             "{\"humidity\": 1}\n{\"humidity\": ",
