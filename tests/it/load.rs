@@ -71,6 +71,30 @@ fn json_records_go_into_a_table_that_exists() {
 }
 
 #[test]
+fn json_records_keep_every_digit() {
+    let rig = Rig::new();
+    rig.file(
+        "r.proto",
+        "syntax = \"proto3\"; message R { int64 l = 1; double d = 2;
+         string v = 3; // @delta VARIANT
+         string big = 4; // @delta DECIMAL(38,0)
+        }",
+    );
+    let row = r#"{"l":9007199254740993.0,"d":0.1,"v":{"b":1.10,"n":12345678901234567890123},"big":18446744073709551616}"#;
+    rig.file("r.ndjson", row);
+    let base = ["ingest", "--local", "wh", "--table", "m.d.r", "r.ndjson"];
+    rig.run(&[&base[..], &["--proto", "r.proto"]].concat())
+        .exits(0);
+    rig.run(&[&base[..], &["--json"]].concat()).exits(0);
+    let rows = table::rows(&rig.path().join("wh/m/d/r"));
+    assert_eq!(rows[0]["v"], r#"{"b":1.10,"n":12345678901234567890123}"#);
+    assert_eq!(rows[0]["l"], 9_007_199_254_740_993_i64);
+    assert_eq!(rows[0], rows[1], "both ways lead to the same row");
+    rig.file("r.ndjson", r#"{"l":1,"v":{"a":1,"a":2}}"#);
+    rig.run(&[&base[..], &["--json"]].concat()).exits(4);
+}
+
+#[test]
 fn the_rich_sample_lands_with_its_types() {
     let rig = Rig::new();
     let proto = sample("station.proto");
