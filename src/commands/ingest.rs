@@ -53,16 +53,15 @@ pub(super) async fn run(args: IngestArgs) -> Result<u8, Failure> {
 async fn load(args: &IngestArgs) -> Result<Outcome, Failure> {
     let work = Prepared::new(args)?;
     if args.check_first {
-        let outcome = work
-            .show(load::dry_run(work.job(None), work.observer()))
-            .await;
+        let job = work.job(None);
+        let outcome = work.show(|observer| load::dry_run(job, observer)).await;
         if outcome.failure.is_some() {
             return Ok(outcome);
         }
     }
     if args.dry_run {
         let job = work.job(rejects(args)?);
-        return Ok(work.show(load::dry_run(job, work.observer())).await);
+        return Ok(work.show(|observer| load::dry_run(job, observer)).await);
     }
 
     #[cfg(feature = "emulator")]
@@ -83,8 +82,9 @@ async fn load(args: &IngestArgs) -> Result<Outcome, Failure> {
 
     let connector = connector(args, &work.target, service)?;
     let job = work.job(rejects(args)?);
-    let run = load::run(job, connector, config(args), work.observer());
-    let outcome = work.show(run).await;
+    let outcome = work
+        .show(|observer| load::run(job, connector, config(args), observer))
+        .await;
     #[cfg(feature = "emulator")]
     let outcome = match local {
         Some(local) => local.end(outcome).await,
@@ -99,7 +99,8 @@ struct Prepared<'a> {
     inputs: Vec<(Input, Format)>,
     target: transcode::Target,
     options: transcode::Options,
-    reporter: Arc<Reporter>,
+    /// Bytes of all inputs, where that is known.
+    bytes: Option<u64>,
 }
 
 impl<'a> Prepared<'a> {
@@ -117,22 +118,13 @@ impl<'a> Prepared<'a> {
         for (input, _) in &inputs {
             sizes.push(input.examine().map_err(Failure::from)?);
         }
-        let reporter = Reporter::new(progress(args), args.quiet);
-        reporter.observer()(LoadEvent::Started {
-            inputs: inputs.len(),
-            bytes: sizes.into_iter().sum(),
-        });
         Ok(Self {
             args,
             inputs,
             target,
             options,
-            reporter,
+            bytes: sizes.into_iter().sum(),
         })
-    }
-
-    fn observer(&self) -> Observer {
-        self.reporter.observer()
     }
 
     fn job(&self, rejects: Option<Rejects>) -> Job {
@@ -153,13 +145,20 @@ impl<'a> Prepared<'a> {
         }
     }
 
-    /// Shows progress while the work runs.
-    async fn show(&self, work: impl Future<Output = Outcome>) -> Outcome {
+    /// Shows progress while the work runs. Each run has a reporter of its own: a check
+    /// before a load counts for itself.
+    async fn show<W: Future<Output = Outcome>>(&self, work: impl FnOnce(Observer) -> W) -> Outcome {
+        let reporter = Reporter::new(progress(self.args), self.args.quiet);
+        let observer = reporter.observer();
+        observer(LoadEvent::Started {
+            inputs: self.inputs.len(),
+            bytes: self.bytes,
+        });
         let outcome = tokio::select! {
-            outcome = work => outcome,
-            () = self.reporter.run() => unreachable!("a reporter never ends by itself"),
+            outcome = work(observer) => outcome,
+            () = reporter.run() => unreachable!("a reporter never ends by itself"),
         };
-        self.reporter.end();
+        reporter.end();
         outcome
     }
 }

@@ -53,7 +53,6 @@ struct Seen {
     bytes_total: Option<u64>,
     bytes: u64,
     acknowledged: u64,
-    accepted: u64,
     rejected: u64,
     reconnects: u64,
 }
@@ -127,7 +126,6 @@ impl Reporter {
             LoadEvent::Read { bytes } => seen.bytes = bytes,
             LoadEvent::Acknowledged { counts } => {
                 seen.acknowledged = counts.acknowledged;
-                seen.accepted = counts.accepted;
                 seen.reconnects = counts.reconnects;
             }
             LoadEvent::RowRejected { source, error } => {

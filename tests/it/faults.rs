@@ -139,15 +139,17 @@ fn a_server_that_is_killed_and_comes_back_loses_nothing() {
     assert_eq!(landed, (0..ROWS).collect::<Vec<_>>());
 }
 
+fn load_one_row(rig: &Rig, server: &Server) -> Ran {
+    rig.file("row.ndjson", air_row(1));
+    let mut command = rig.remote(server, &["--recovery-backoff", "10ms", "row.ndjson"]);
+    Ran::of(&command.output().unwrap())
+}
+
 #[test]
 fn a_server_that_cannot_store_acknowledges_nothing() {
     let rig = Rig::new();
     let server = rig.emulator(&["--auto-create"]);
-    rig.file("row.ndjson", air_row(1));
-    let ingest = || {
-        let mut command = rig.remote(&server, &["--recovery-backoff", "10ms", "row.ndjson"]);
-        Ran::of(&command.output().unwrap())
-    };
+    let ingest = || load_one_row(&rig, &server);
     ingest().exits(0);
     // The log gives way to a file: no commit can stand.
     let table = rig.path().join("wh/main/default/air_quality");
@@ -166,11 +168,7 @@ fn a_server_that_cannot_store_acknowledges_nothing() {
 fn a_table_that_is_removed_acknowledges_nothing_more() {
     let rig = Rig::new();
     let server = rig.emulator(&["--auto-create"]);
-    rig.file("row.ndjson", air_row(1));
-    let ingest = || {
-        let mut command = rig.remote(&server, &["--recovery-backoff", "10ms", "row.ndjson"]);
-        Ran::of(&command.output().unwrap())
-    };
+    let ingest = || load_one_row(&rig, &server);
     ingest().exits(0);
     std::fs::remove_dir_all(rig.path().join("wh/main/default/air_quality")).unwrap();
     let ran = ingest().exits(5);

@@ -224,6 +224,12 @@ fn checking_first_loads_all_or_nothing() {
     assert!(!rig.path().join("wh").exists(), "nothing was loaded");
     rig.ingest(&["--check-first", "good.ndjson"]).exits(0);
     assert_eq!(numbers(&rig.air_rows()), [0, 1, 2]);
+    let args = ["--check-first", "--max-errors", "1", "bad.ndjson"];
+    let summary = rig.ingest(&args).exits(3).summary();
+    assert_eq!(
+        summary["records"]["rejected"], 1,
+        "the check counts for itself"
+    );
 }
 
 #[test]
