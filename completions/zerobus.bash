@@ -96,7 +96,7 @@ _zerobus() {
             return 0
             ;;
         zerobus__subcmd__ingest)
-            opts="-I -q -o -h --table --endpoint --workspace-url --workspace-id --client-id --client-secret --client-secret-file --token --token-file --allow-plaintext --local --proto --proto-path --message --json --format --max-line --skip --limit --min-rows --delimiter --quote --no-header --columns --null --trim --map --set --timestamp-unit --timezone --ambiguous --allow-epoch --unknown-fields --max-errors --rejects --dry-run --check-first --max-inflight --max-inflight-bytes --no-recovery --recovery-timeout --recovery-backoff --recovery-retries --recovery-deadline --ack-timeout --flush-timeout --shutdown-timeout --progress --quiet --output --help"
+            opts="-I -q -o -h --table --endpoint --workspace-url --workspace-id --client-id --client-secret --client-secret-file --token --token-file --allow-plaintext --local --proto --proto-path --descriptor-set --message --type --json --format --max-line --skip --limit --min-rows --delimiter --quote --no-header --columns --null --trim --map --set --timestamp-unit --timezone --ambiguous --allow-epoch --unknown-fields --max-errors --rejects --dry-run --check-first --max-inflight --max-inflight-bytes --no-recovery --recovery-timeout --recovery-backoff --recovery-retries --recovery-deadline --ack-timeout --flush-timeout --shutdown-timeout --progress --quiet --output --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -154,7 +154,15 @@ _zerobus() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --descriptor-set)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --message)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --type)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -296,7 +304,7 @@ _zerobus() {
             return 0
             ;;
         zerobus__subcmd__schema__subcmd__show)
-            opts="-I -o -h --proto --proto-path --message --descriptor-out --output --help"
+            opts="-I -o -h --proto --proto-path --descriptor-set --message --type --descriptor-out --output --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -314,7 +322,15 @@ _zerobus() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --descriptor-set)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --message)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --type)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

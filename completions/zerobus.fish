@@ -42,7 +42,9 @@ complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l token-file -d
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l local -d 'Load into Delta tables under DIR, through a server in this process' -r -F
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l proto -d 'The .proto file that declares the record' -r -F
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -s I -l proto-path -d 'Where imports are searched [default: the .proto file\'s directory]' -r -F
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l descriptor-set -d 'A compiled FileDescriptorSet, instead of --proto' -r -F
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l message -d 'The record\'s message [default: the file\'s only or first one]' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l type -d 'The column type of a field, such as price=decimal(10,2); beats @delta, repeatable' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l format -d 'How rows are read; auto: by the file\'s name, ndjson for standard input' -r -f -a "auto\t'By the file\'s name'
 ndjson\t'One JSON object a line'
 json\t'One array of objects, or objects one after another'
@@ -98,7 +100,9 @@ complete -c zerobus -n "__fish_zerobus_using_subcommand schema; and not __fish_s
 complete -c zerobus -n "__fish_zerobus_using_subcommand schema; and not __fish_seen_subcommand_from show" -f -a "show" -d 'Show a record as the service will see it: fields, types and Delta columns'
 complete -c zerobus -n "__fish_zerobus_using_subcommand schema; and __fish_seen_subcommand_from show" -l proto -d 'The .proto file that declares the record' -r -F
 complete -c zerobus -n "__fish_zerobus_using_subcommand schema; and __fish_seen_subcommand_from show" -s I -l proto-path -d 'Where imports are searched [default: the .proto file\'s directory]' -r -F
+complete -c zerobus -n "__fish_zerobus_using_subcommand schema; and __fish_seen_subcommand_from show" -l descriptor-set -d 'A compiled FileDescriptorSet, instead of --proto' -r -F
 complete -c zerobus -n "__fish_zerobus_using_subcommand schema; and __fish_seen_subcommand_from show" -l message -d 'The record\'s message [default: the file\'s only or first one]' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand schema; and __fish_seen_subcommand_from show" -l type -d 'The column type of a field, such as price=decimal(10,2); beats @delta, repeatable' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand schema; and __fish_seen_subcommand_from show" -l descriptor-out -d 'Write the descriptor that the service is sent, a serialized DescriptorProto' -r -F
 complete -c zerobus -n "__fish_zerobus_using_subcommand schema; and __fish_seen_subcommand_from show" -s o -l output -d 'The form on standard output' -r -f -a "text\t'For people'
 json\t'One JSON object on one line'"

@@ -40,10 +40,12 @@ _arguments "${_arguments_options[@]}" : \
 '(--client-id --client-secret --client-secret-file)--token=[A token, instead of id and secret \[env\: ZEROBUS_TOKEN\]]:TOKEN:_default' \
 '(--token --client-id --client-secret --client-secret-file)--token-file=[A file that holds the token]:FILE:_files' \
 '(--endpoint --workspace-url --client-id --client-secret --client-secret-file --token --token-file)--local=[Load into Delta tables under DIR, through a server in this process]:DIR:_files' \
-'(--json)--proto=[The .proto file that declares the record]:FILE:_files' \
+'(--descriptor-set)--proto=[The .proto file that declares the record]:FILE:_files' \
 '*-I+[Where imports are searched \[default\: the .proto file'\''s directory\]]:DIR:_files' \
 '*--proto-path=[Where imports are searched \[default\: the .proto file'\''s directory\]]:DIR:_files' \
+'--descriptor-set=[A compiled FileDescriptorSet, instead of --proto]:FILE:_files' \
 '--message=[The record'\''s message \[default\: the file'\''s only or first one\]]:NAME:_default' \
+'*--type=[The column type of a field, such as price=decimal(10,2); beats @delta, repeatable]:FIELD=TYPE:_default' \
 '--format=[How rows are read; auto\: by the file'\''s name, ndjson for standard input]:FORMAT:((auto\:"By the file'\''s name"
 ndjson\:"One JSON object a line"
 json\:"One array of objects, or objects one after another"
@@ -88,7 +90,7 @@ json\:"One JSON object on one line"))' \
 '--output=[The form of the summary on standard output]:OUTPUT:((text\:"For people"
 json\:"One JSON object on one line"))' \
 '--allow-plaintext[Allow http\:// to another host than this one]' \
-'--json[Send rows as JSON records, which the service converts]' \
+'(--proto --descriptor-set)--json[Send rows as JSON records, which the service converts]' \
 '--no-header[The first line is a row; columns are the record'\''s fields in order, or --columns]' \
 '--trim[Take spaces off both ends of cells without quotes]' \
 '--allow-epoch[Take numbers whose unit is plainly wrong]' \
@@ -118,10 +120,12 @@ _arguments "${_arguments_options[@]}" : \
         case $line[1] in
             (show)
 _arguments "${_arguments_options[@]}" : \
-'--proto=[The .proto file that declares the record]:FILE:_files' \
+'(--descriptor-set)--proto=[The .proto file that declares the record]:FILE:_files' \
 '*-I+[Where imports are searched \[default\: the .proto file'\''s directory\]]:DIR:_files' \
 '*--proto-path=[Where imports are searched \[default\: the .proto file'\''s directory\]]:DIR:_files' \
+'--descriptor-set=[A compiled FileDescriptorSet, instead of --proto]:FILE:_files' \
 '--message=[The record'\''s message \[default\: the file'\''s only or first one\]]:NAME:_default' \
+'*--type=[The column type of a field, such as price=decimal(10,2); beats @delta, repeatable]:FIELD=TYPE:_default' \
 '--descriptor-out=[Write the descriptor that the service is sent, a serialized DescriptorProto]:FILE:_files' \
 '-o+[The form on standard output]:OUTPUT:((text\:"For people"
 json\:"One JSON object on one line"))' \

@@ -192,7 +192,10 @@ impl std::error::Error for Failure {}
 
 impl From<crate::schema::SchemaError> for Failure {
     fn from(error: crate::schema::SchemaError) -> Self {
-        let mut failure = Self::new(Kind::Schema, error.message).at(error.file, error.line);
+        let mut failure = match error.file {
+            Some(file) => Self::new(Kind::Schema, error.message).at(file, error.line),
+            None => Self::new(Kind::Usage, error.message),
+        };
         failure.hint = error.hint;
         failure
     }

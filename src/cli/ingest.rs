@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args, ValueEnum};
 
 use super::parse;
+use super::record::RecordArgs;
 use crate::load::MaxErrors;
 use crate::schema::TableName;
 
@@ -76,28 +77,11 @@ pub struct IngestArgs {
     #[arg(long, value_name = "DIR", help_heading = "Target", conflicts_with_all = ["endpoint", "workspace_url", "client_id", "client_secret", "client_secret_file", "token", "token_file"])]
     pub local: Option<PathBuf>,
 
-    /// The .proto file that declares the record
-    #[arg(
-        long,
-        value_name = "FILE",
-        help_heading = "Schema",
-        conflicts_with = "json"
-    )]
-    pub proto: Option<PathBuf>,
-    /// Where imports are searched [default: the .proto file's directory]
-    #[arg(
-        short = 'I',
-        long = "proto-path",
-        value_name = "DIR",
-        help_heading = "Schema",
-        requires = "proto"
-    )]
-    pub proto_path: Vec<PathBuf>,
-    /// The record's message [default: the file's only or first one]
-    #[arg(long, value_name = "NAME", help_heading = "Schema", requires = "proto")]
-    pub message: Option<String>,
+    /// What a record is.
+    #[command(flatten)]
+    pub record: RecordArgs,
     /// Send rows as JSON records, which the service converts
-    #[arg(long, help_heading = "Schema")]
+    #[arg(long, help_heading = "Schema", conflicts_with_all = ["proto", "descriptor_set"])]
     pub json: bool,
 
     /// How rows are read; auto: by the file's name, ndjson for standard input

@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 mod emulator;
 mod ingest;
 mod parse;
+mod record;
 mod schema;
 
 #[cfg(feature = "emulator")]
@@ -13,6 +14,7 @@ pub use emulator::EmulatorArgs;
 pub use ingest::{
     AmbiguousArg, FormatArg, IngestArgs, OutputArg, ProgressArg, TimestampUnit, UnknownFields,
 };
+pub use record::RecordArgs;
 pub use schema::{SchemaCommand, SchemaShowArgs};
 
 /// Loads rows straight into Databricks Delta tables through Zerobus Ingest.

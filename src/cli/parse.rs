@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::schema::{self, ColumnType};
+
 /// So that no sum of a time and a duration overflows.
 const DURATION_MAX: Duration = Duration::from_secs(366 * 86_400);
 
@@ -57,6 +59,12 @@ pub(super) fn pair(text: &str) -> Result<(String, String), String> {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("expected NAME=TEXT".to_owned()),
     }
+}
+
+/// `FIELD=TYPE`, where the type is one that hints know.
+pub(super) fn column_type(text: &str) -> Result<(String, ColumnType), String> {
+    let (field, ty) = pair(text)?;
+    Ok((field, schema::column_type(&ty)?))
 }
 
 /// `--quote`: a character, or none.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::ingest::OutputArg;
+use super::record::RecordArgs;
 
 /// The verbs of `zerobus schema`.
 #[derive(Debug, Subcommand)]
@@ -16,15 +17,9 @@ pub enum SchemaCommand {
 /// Arguments of `zerobus schema show`.
 #[derive(Debug, Args)]
 pub struct SchemaShowArgs {
-    /// The .proto file that declares the record
-    #[arg(long, value_name = "FILE")]
-    pub proto: PathBuf,
-    /// Where imports are searched [default: the .proto file's directory]
-    #[arg(short = 'I', long = "proto-path", value_name = "DIR")]
-    pub proto_path: Vec<PathBuf>,
-    /// The record's message [default: the file's only or first one]
-    #[arg(long, value_name = "NAME")]
-    pub message: Option<String>,
+    /// What a record is.
+    #[command(flatten)]
+    pub record: RecordArgs,
     /// Write the descriptor that the service is sent, a serialized DescriptorProto
     #[arg(long, value_name = "FILE")]
     pub descriptor_out: Option<PathBuf>,

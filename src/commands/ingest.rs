@@ -16,7 +16,6 @@ use crate::input::{CsvDialect, Format, Framing, Input, Limits};
 use crate::load::{self, Job, LoadEvent, Observer, Outcome, Rejects, RowRange};
 use crate::protocol::Config;
 use crate::report::{Progress, Reporter, Summary, write_line};
-use crate::schema::{ProtoSource, RecordPlan};
 use crate::settings::{Service, environment};
 use crate::transcode::{self, Ambiguous, CellRules, Mapping, SetValue, TimeRules};
 
@@ -235,17 +234,15 @@ fn stdin_is_given() -> bool {
 
 fn record(args: &IngestArgs) -> Result<transcode::Target, Failure> {
     if args.json {
-        return Ok(transcode::Target::Json);
+        return match (&args.record.message, args.record.types.first()) {
+            (None, None) => Ok(transcode::Target::Json),
+            _ => Err(Failure::new(
+                Kind::Usage,
+                "--message and --type need --proto or --descriptor-set",
+            )),
+        };
     }
-    let Some(file) = &args.proto else {
-        return Err(Failure::new(Kind::Usage, "neither --proto FILE nor --json is given")
-            .hint("--proto names the .proto file that declares the record; --json sends rows as they are"));
-    };
-    let plan = RecordPlan::from_proto(&ProtoSource {
-        file: file.clone(),
-        include: args.proto_path.clone(),
-        message: args.message.clone(),
-    })?;
+    let plan = super::record_plan(&args.record)?;
     Ok(transcode::Target::Proto(Arc::new(plan)))
 }
 

@@ -11,7 +11,10 @@ mod emulator;
 mod ingest;
 #[cfg(feature = "emulator")]
 mod local;
+mod record;
 mod schema;
+
+use record::record_plan;
 
 /// Runs the command and returns its exit code.
 ///

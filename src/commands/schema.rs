@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::cli::{OutputArg, SchemaCommand, SchemaShowArgs};
 use crate::error::{Failure, Kind, exit};
 use crate::schema::plan::{FieldPlan, MessagePlan, Shape, ValueType};
-use crate::schema::{ColumnType, ProtoSource, RecordPlan, columns};
+use crate::schema::{ColumnType, RecordPlan, columns};
 
 pub(super) fn run(command: &SchemaCommand) -> Result<u8, Failure> {
     match command {
@@ -14,11 +14,7 @@ pub(super) fn run(command: &SchemaCommand) -> Result<u8, Failure> {
 }
 
 fn show(args: &SchemaShowArgs) -> Result<u8, Failure> {
-    let plan = RecordPlan::from_proto(&ProtoSource {
-        file: args.proto.clone(),
-        include: args.proto_path.clone(),
-        message: args.message.clone(),
-    })?;
+    let plan = super::record_plan(&args.record)?;
     if let Some(path) = &args.descriptor_out {
         std::fs::write(path, &plan.descriptor).map_err(|e| {
             Failure::new(Kind::Output, format!("cannot write the descriptor: {e}"))

@@ -44,7 +44,7 @@ fn of_value(plan: &RecordPlan, ty: ValueType) -> ColumnType {
         ValueType::TimestampNtz => ColumnType::TimestampNtz,
         ValueType::Duration => ColumnType::BigInt,
         ValueType::Decimal { precision, scale } => ColumnType::Decimal { precision, scale },
-        ValueType::Variant => ColumnType::Variant,
+        ValueType::Variant(_) => ColumnType::Variant,
         ValueType::Varchar(n) => ColumnType::Varchar(n),
     }
 }

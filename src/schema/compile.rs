@@ -2,34 +2,86 @@
 
 use std::path::{Path, PathBuf};
 
+use prost_reflect::prost::Message as _;
+use prost_reflect::prost_types::FileDescriptorSet;
 use prost_reflect::{DescriptorPool, MessageDescriptor};
 
-use super::SchemaError;
 use super::similar::closest;
+use super::{ColumnType, SchemaError};
 
-/// Where a record's message is declared.
+/// What the record is, as the user says it.
 #[derive(Debug, Clone)]
 pub struct ProtoSource {
-    /// The .proto file.
-    pub file: PathBuf,
-    /// Directories searched for the file and its imports; empty: the file's own.
-    pub include: Vec<PathBuf>,
+    /// Where messages are declared.
+    pub declared: Declared,
     /// The message's name, with or without its package; none: the only or first
-    /// top-level message.
+    /// top-level message of the file.
     pub message: Option<String>,
+    /// Column types by the path of their field; they beat hints.
+    pub types: Vec<(String, ColumnType)>,
 }
 
-/// Compiles the file and finds the message.
+/// Where messages are declared.
+#[derive(Debug, Clone)]
+pub enum Declared {
+    /// In a .proto file.
+    Proto {
+        /// The file.
+        file: PathBuf,
+        /// Directories searched for the file and its imports; empty: the file's own.
+        include: Vec<PathBuf>,
+    },
+    /// In a file that holds a serialized `FileDescriptorSet`, such as `protoc
+    /// --descriptor_set_out` writes. Its last file is the one that was compiled.
+    DescriptorSet(PathBuf),
+}
+
+impl Declared {
+    fn file(&self) -> &Path {
+        match self {
+            Self::Proto { file, .. } | Self::DescriptorSet(file) => file,
+        }
+    }
+}
+
+/// Compiles or reads the declarations and finds the message.
 ///
 /// # Errors
 /// A file that cannot be read, a syntax or type error (with file and line), a message
 /// that is not there.
 pub fn compile(source: &ProtoSource) -> Result<MessageDescriptor, SchemaError> {
-    let file = &source.file;
+    let file = source.declared.file();
+    let set = match &source.declared {
+        Declared::Proto { file, include } => compile_file(file, include.clone())?,
+        Declared::DescriptorSet(file) => read_set(file)?,
+    };
+    // The file itself comes last, after everything it imports.
+    let name = set.file.last().map(|f| f.name().to_owned());
+    let pool = DescriptorPool::from_file_descriptor_set(set).map_err(|e| {
+        let error = SchemaError::at(file, None, e.to_string());
+        match &source.declared {
+            Declared::Proto { .. } => error,
+            Declared::DescriptorSet(_) => {
+                error.hint("a set must hold all that it imports (protoc --include_imports)")
+            }
+        }
+    })?;
+    let descriptor = name.and_then(|name| pool.get_file_by_name(&name));
+    let Some(descriptor) = descriptor else {
+        return Err(SchemaError::at(file, None, "declares nothing"));
+    };
+    choose(
+        file,
+        descriptor.messages(),
+        &pool,
+        source.message.as_deref(),
+    )
+}
+
+fn compile_file(file: &Path, mut include: Vec<PathBuf>) -> Result<FileDescriptorSet, SchemaError> {
     std::fs::File::open(file)
         .map_err(|e| SchemaError::at(file, None, format!("cannot open the .proto file: {e}")))?;
     check_hint_comments(file)?;
-    let mut include = source.include.clone();
     if !include.iter().any(|dir| file.strip_prefix(dir).is_ok()) {
         include.push(parent(file));
     }
@@ -39,21 +91,27 @@ pub fn compile(source: &ProtoSource) -> Result<MessageDescriptor, SchemaError> {
     compiler
         .open_file(file)
         .map_err(|e| compile_error(file, &include, &e))?;
-    let set = compiler.file_descriptor_set();
-    // The file itself comes last, after everything it imports.
-    let name = set.file.last().map(|f| f.name().to_owned());
-    let pool = DescriptorPool::from_file_descriptor_set(set)
-        .map_err(|e| SchemaError::at(file, None, e.to_string()))?;
-    let descriptor = name.and_then(|name| pool.get_file_by_name(&name));
-    let Some(descriptor) = descriptor else {
-        return Err(SchemaError::at(file, None, "compiled to nothing"));
-    };
-    choose(
-        file,
-        descriptor.messages(),
-        &pool,
-        source.message.as_deref(),
-    )
+    Ok(compiler.file_descriptor_set())
+}
+
+fn read_set(file: &Path) -> Result<FileDescriptorSet, SchemaError> {
+    let bytes = std::fs::read(file)
+        .map_err(|e| SchemaError::at(file, None, format!("cannot read the descriptor set: {e}")))?;
+    let set = FileDescriptorSet::decode(bytes.as_slice()).map_err(|e| {
+        SchemaError::at(file, None, format!("is no descriptor set: {e}")).hint(
+            "protoc --include_imports --descriptor_set_out=FILE writes one; \
+             a .proto file is given with --proto",
+        )
+    })?;
+    match set.file.iter().find(|f| f.syntax() == "editions") {
+        None => Ok(set),
+        Some(with) => {
+            Err(
+                SchemaError::at(with.name(), None, "protobuf editions are not supported")
+                    .hint("use syntax = \"proto2\" or \"proto3\""),
+            )
+        }
+    }
 }
 
 /// The compiler gives a block comment behind a field to the field after it, where a hint

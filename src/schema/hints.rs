@@ -1,8 +1,8 @@
 //! `@delta` hints: the Delta type that a protobuf type cannot express, named in a
 //! comment on the field (`// @delta TIMESTAMP`).
 
-use prost_reflect::FieldDescriptor;
 use prost_reflect::prost_types::source_code_info::Location;
+use prost_reflect::{FieldDescriptor, FileDescriptor};
 
 use super::{ColumnType, SchemaError};
 
@@ -12,7 +12,7 @@ use super::{ColumnType, SchemaError};
 /// A hint that names no known type.
 pub(super) fn of_field(field: &FieldDescriptor) -> Result<Option<ColumnType>, SchemaError> {
     let file = field.parent_message().parent_file();
-    let Some(location) = location(field) else {
+    let Some(location) = location(&file, field.path()) else {
         return Ok(None);
     };
     let comments = location
@@ -25,7 +25,8 @@ pub(super) fn of_field(field: &FieldDescriptor) -> Result<Option<ColumnType>, Sc
         };
         let text = rest.lines().next().unwrap_or_default().trim();
         return match parse(text) {
-            Some(ty) => Ok(Some(ty)),
+            // Text after the type is a remark: `TIMESTAMP in UTC`.
+            Some((ty, _)) => Ok(Some(ty)),
             None => {
                 let message = format!(
                     "field \"{}\": \"@delta {text}\" is no known type",
@@ -40,45 +41,61 @@ pub(super) fn of_field(field: &FieldDescriptor) -> Result<Option<ColumnType>, Sc
 
 /// The line of a field's declaration, counted from 1.
 pub(super) fn line_of(field: &FieldDescriptor) -> Option<u64> {
-    let line = *location(field)?.span.first()?;
+    line_of_path(&field.parent_message().parent_file(), field.path())
+}
+
+/// The same for anything that a file declares.
+pub(super) fn line_of_path(file: &FileDescriptor, path: &[i32]) -> Option<u64> {
+    let line = *location(file, path)?.span.first()?;
     u64::try_from(line).ok().map(|line| line + 1)
 }
 
 const KNOWN: &str =
     "known: TIMESTAMP, TIMESTAMP_NTZ, DATE, DECIMAL(p,s), VARIANT, TINYINT, SMALLINT, VARCHAR(n)";
 
-fn location(field: &FieldDescriptor) -> Option<Location> {
-    let file = field.parent_message().parent_file();
+fn location<'f>(file: &'f FileDescriptor, path: &[i32]) -> Option<&'f Location> {
     let info = file.file_descriptor_proto().source_code_info.as_ref()?;
-    let found = info.location.iter().find(|l| l.path == field.path())?;
-    Some(found.clone())
+    info.location.iter().find(|l| l.path == path)
 }
 
-/// Parses a hint's type. Text after it is a remark: `TIMESTAMP in UTC`.
-pub(super) fn parse(text: &str) -> Option<ColumnType> {
+/// A column type as a flag names it, such as `decimal(10,2)`: the types of hints.
+///
+/// # Errors
+/// Text that is no such type, with those that are known.
+pub fn column_type(text: &str) -> Result<ColumnType, String> {
+    match parse(text.trim()) {
+        Some((ty, "")) => Ok(ty),
+        _ => Err(format!("\"{text}\" is no known type; {KNOWN}")),
+    }
+}
+
+/// Parses a type at the start of a text; returns what stands behind it, too.
+fn parse(text: &str) -> Option<(ColumnType, &str)> {
     let end = text
         .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
         .unwrap_or(text.len());
-    let (name, rest) = text.split_at(end);
-    let rest = rest.trim_start();
-    let arguments: Option<Vec<u32>> = match rest.strip_prefix('(') {
-        None => Some(Vec::new()),
-        Some(inside) => inside
-            .split_once(')')
-            .and_then(|(numbers, _)| numbers.split(',').map(|n| n.trim().parse().ok()).collect()),
-    };
-    match (name.to_ascii_uppercase().as_str(), arguments?.as_slice()) {
-        ("TIMESTAMP", []) => Some(ColumnType::Timestamp),
-        ("TIMESTAMP_NTZ", []) => Some(ColumnType::TimestampNtz),
-        ("DATE", []) => Some(ColumnType::Date),
-        ("VARIANT", []) => Some(ColumnType::Variant),
-        ("TINYINT", []) => Some(ColumnType::TinyInt),
-        ("SMALLINT", []) => Some(ColumnType::SmallInt),
-        ("VARCHAR", &[n]) if n > 0 => Some(ColumnType::Varchar(n)),
-        ("DECIMAL", &[p]) => decimal(p, 0),
-        ("DECIMAL", &[p, s]) => decimal(p, s),
-        _ => None,
+    let (name, mut rest) = text.split_at(end);
+    let mut arguments: Vec<u32> = Vec::new();
+    if let Some(inside) = rest.trim_start().strip_prefix('(') {
+        let (numbers, after) = inside.split_once(')')?;
+        for number in numbers.split(',') {
+            arguments.push(number.trim().parse().ok()?);
+        }
+        rest = after;
     }
+    let ty = match (name.to_ascii_uppercase().as_str(), arguments.as_slice()) {
+        ("TIMESTAMP", []) => ColumnType::Timestamp,
+        ("TIMESTAMP_NTZ", []) => ColumnType::TimestampNtz,
+        ("DATE", []) => ColumnType::Date,
+        ("VARIANT", []) => ColumnType::Variant,
+        ("TINYINT", []) => ColumnType::TinyInt,
+        ("SMALLINT", []) => ColumnType::SmallInt,
+        ("VARCHAR", &[n]) if n > 0 => ColumnType::Varchar(n),
+        ("DECIMAL", &[p]) => decimal(p, 0)?,
+        ("DECIMAL", &[p, s]) => decimal(p, s)?,
+        _ => return None,
+    };
+    Some((ty, rest.trim()))
 }
 
 fn decimal(precision: u32, scale: u32) -> Option<ColumnType> {
@@ -103,7 +120,7 @@ mod tests {
             ("DECIMAL(5)", "DECIMAL(5,0)"),
             ("VARCHAR(20)", "VARCHAR(20)"),
         ] {
-            assert_eq!(parse(text).unwrap().to_string(), display);
+            assert_eq!(parse(text).unwrap().0.to_string(), display);
         }
         for text in [
             "",
@@ -114,6 +131,13 @@ mod tests {
             "TIME",
         ] {
             assert_eq!(parse(text), None, "{text}");
+            assert!(column_type(text).is_err(), "{text}");
         }
+        assert_eq!(
+            column_type("decimal(10,2)").unwrap().to_string(),
+            "DECIMAL(10,2)"
+        );
+        // A remark has its place in a comment.
+        assert!(column_type("TIMESTAMP in UTC").is_err());
     }
 }

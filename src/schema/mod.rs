@@ -8,12 +8,15 @@ pub mod columns;
 pub mod compile;
 mod hints;
 pub mod plan;
+mod planner;
 mod similar;
 pub mod table_name;
 pub mod types;
 
-pub use compile::ProtoSource;
+pub use compile::{Declared, ProtoSource};
+pub use hints::column_type;
 pub use plan::RecordPlan;
+pub use planner::{COLUMNS_MAX, DEPTH_MAX, FIELDS_MAX};
 pub use similar::closest;
 pub use table_name::TableName;
 pub use types::{Column, ColumnType};
@@ -22,8 +25,8 @@ pub use types::{Column, ColumnType};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct SchemaError {
-    /// The .proto file.
-    pub file: String,
+    /// The file; none where it is a flag that does not fit the record.
+    pub file: Option<String>,
     /// The line, counted from 1, where one is known.
     pub line: Option<u64>,
     /// What is wrong.
@@ -35,8 +38,17 @@ pub struct SchemaError {
 impl SchemaError {
     fn at(file: impl AsRef<Path>, line: Option<u64>, message: impl Into<String>) -> Self {
         Self {
-            file: file.as_ref().display().to_string(),
+            file: Some(file.as_ref().display().to_string()),
             line,
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    fn of_flag(message: impl Into<String>) -> Self {
+        Self {
+            file: None,
+            line: None,
             message: message.into(),
             hint: None,
         }

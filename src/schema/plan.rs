@@ -3,18 +3,6 @@
 
 use std::collections::HashMap;
 
-use prost_reflect::{
-    Cardinality, EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor, prost::Message as _,
-};
-
-use super::compile::{ProtoSource, compile};
-use super::{ColumnType, SchemaError, bundle, hints};
-
-/// The deepest nesting of messages that the service takes (PROTOCOL: limits).
-pub const DEPTH_MAX: usize = 100;
-/// The most columns that a table may have (PROTOCOL: limits).
-pub const COLUMNS_MAX: usize = 2_000;
-
 /// Everything known of a record before the first row is read.
 #[derive(Debug)]
 pub struct RecordPlan {
@@ -22,13 +10,14 @@ pub struct RecordPlan {
     pub name: String,
     /// A serialized `DescriptorProto` that refers to nothing outside itself.
     pub descriptor: Vec<u8>,
-    /// All message types reached; the record itself comes first.
+    /// The record itself, and the message of each field that holds one. A type that two
+    /// fields share is there twice, since their columns may differ.
     pub messages: Vec<MessagePlan>,
     /// All enum types reached.
     pub enums: Vec<EnumPlan>,
 }
 
-/// A message type.
+/// A message at one place of the record.
 #[derive(Debug)]
 pub struct MessagePlan {
     /// The full name, for errors.
@@ -102,9 +91,22 @@ pub enum ValueType {
         scale: u8,
     },
     /// string: JSON text.
-    Variant,
+    Variant(Json),
     /// string of at most this many characters.
     Varchar(u32),
+}
+
+/// What JSON a VARIANT takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Json {
+    /// Any; null is NULL (the hint VARIANT).
+    Any,
+    /// Any; null is the JSON null (google.protobuf.Value).
+    AnyOrNull,
+    /// An object (google.protobuf.Struct).
+    Object,
+    /// An array (google.protobuf.ListValue).
+    Array,
 }
 
 /// The protobuf scalar types.
@@ -137,6 +139,13 @@ pub struct EnumPlan {
     pub numbers: HashMap<Box<str>, i32>,
 }
 
+impl FieldPlan {
+    /// Whether JSON's null is a value of this field, not the lack of one.
+    pub fn takes_null(&self) -> bool {
+        self.shape == Shape::Single && self.ty == ValueType::Variant(Json::AnyOrNull)
+    }
+}
+
 impl ValueType {
     /// How the value goes onto the wire.
     pub fn scalar(self) -> Option<Scalar> {
@@ -144,7 +153,7 @@ impl ValueType {
             Self::Scalar(scalar) => Some(scalar),
             Self::Enum(_) | Self::TinyInt | Self::SmallInt | Self::Date => Some(Scalar::Int32),
             Self::Timestamp | Self::TimestampNtz | Self::Duration => Some(Scalar::Int64),
-            Self::Decimal { .. } | Self::Variant | Self::Varchar(_) => Some(Scalar::String),
+            Self::Decimal { .. } | Self::Variant(_) | Self::Varchar(_) => Some(Scalar::String),
             Self::Message(_) => None,
         }
     }
@@ -183,273 +192,8 @@ impl EnumPlan {
 }
 
 impl RecordPlan {
-    /// Compiles a .proto file and plans its message.
-    ///
-    /// # Errors
-    /// Whatever makes the file or the message unfit, with its place in the file.
-    pub fn from_proto(source: &ProtoSource) -> Result<Self, SchemaError> {
-        Self::from_descriptor(&compile(source)?)
-    }
-
-    /// Plans a message.
-    ///
-    /// # Errors
-    /// A message that the service has no columns for: groups, recursion, `Any`, more than
-    /// [`COLUMNS_MAX`] fields, deeper than [`DEPTH_MAX`]; a hint that does not fit.
-    pub fn from_descriptor(root: &MessageDescriptor) -> Result<Self, SchemaError> {
-        let mut builder = Builder::default();
-        builder.message(root)?;
-        let fields = builder.messages[0].fields.len();
-        let file = root.parent_file();
-        if fields > COLUMNS_MAX {
-            let message = format!(
-                "message \"{}\" has {fields} fields, a table takes at most {COLUMNS_MAX}",
-                root.full_name()
-            );
-            return Err(SchemaError::at(file.name(), None, message));
-        }
-        if fields == 0 {
-            let message = format!("message \"{}\" has no fields", root.full_name());
-            return Err(SchemaError::at(file.name(), None, message)
-                .hint("choose another message with --message NAME"));
-        }
-        Ok(Self {
-            name: root.name().to_owned(),
-            descriptor: bundle::bundle(root).encode_to_vec(),
-            messages: builder.messages,
-            enums: builder.enums,
-        })
-    }
-
     /// The record's own message.
     pub fn root(&self) -> &MessagePlan {
         &self.messages[0]
     }
-}
-
-#[derive(Default)]
-struct Builder {
-    messages: Vec<MessagePlan>,
-    enums: Vec<EnumPlan>,
-    message_index: HashMap<String, usize>,
-    enum_index: HashMap<String, usize>,
-    /// The messages being planned, outermost first.
-    path: Vec<String>,
-}
-
-impl Builder {
-    fn message(&mut self, message: &MessageDescriptor) -> Result<usize, SchemaError> {
-        let name = message.full_name();
-        if let Some(&index) = self.message_index.get(name) {
-            return Ok(index);
-        }
-        let index = self.messages.len();
-        self.messages.push(MessagePlan {
-            name: name.to_owned(),
-            fields: Vec::new(),
-            by_name: HashMap::new(),
-            oneofs: Vec::new(),
-            required: Vec::new(),
-        });
-        self.path.push(name.to_owned());
-        let mut oneofs: Vec<String> = Vec::new();
-        let mut fields = Vec::new();
-        // `fields()` goes by number; columns go in the order they are written in.
-        let mut declared: Vec<FieldDescriptor> = message.fields().collect();
-        declared.sort_by(|a, b| a.path().cmp(b.path()));
-        for field in declared {
-            let oneof = field.containing_oneof().filter(|o| !o.is_synthetic());
-            let oneof = oneof.map(|o| match oneofs.iter().position(|n| n == o.name()) {
-                Some(at) => at,
-                None => {
-                    oneofs.push(o.name().to_owned());
-                    oneofs.len() - 1
-                }
-            });
-            let (shape, ty) = self.field_type(&field)?;
-            fields.push(FieldPlan {
-                name: field.name().to_owned(),
-                number: field.number(),
-                shape,
-                ty,
-                required: field.cardinality() == Cardinality::Required,
-                oneof,
-            });
-            let plan = &mut self.messages[index];
-            // A field's own name beats another's JSON name.
-            plan.by_name
-                .entry(field.json_name().into())
-                .or_insert(fields.len() - 1);
-        }
-        self.path.pop();
-        let plan = &mut self.messages[index];
-        for (i, field) in fields.iter().enumerate() {
-            plan.by_name.insert(field.name.as_str().into(), i);
-            if field.required {
-                plan.required.push(i);
-            }
-        }
-        plan.fields = fields;
-        plan.oneofs = oneofs;
-        // Only a finished message may be found again: until then it would be recursion.
-        self.message_index.insert(name.to_owned(), index);
-        Ok(index)
-    }
-
-    fn field_type(&mut self, field: &FieldDescriptor) -> Result<(Shape, ValueType), SchemaError> {
-        if field.is_group() {
-            return Err(refuse(field, "is a group, which a table has no column for")
-                .hint("declare a nested message instead"));
-        }
-        if let (true, Kind::Message(entry)) = (field.is_map(), field.kind()) {
-            let key = scalar(&entry.map_entry_key_field().kind());
-            let key = key.ok_or_else(|| refuse(field, "has a key that is no scalar"))?;
-            let ty = self.value_type(field, &entry.map_entry_value_field().kind())?;
-            return Ok((Shape::Map(key), ty));
-        }
-        let ty = self.value_type(field, &field.kind())?;
-        let shape = match (field.is_list(), field.is_packed()) {
-            (false, _) => Shape::Single,
-            (true, false) => Shape::Repeated,
-            (true, true) => Shape::Packed,
-        };
-        Ok((shape, ty))
-    }
-
-    fn value_type(
-        &mut self,
-        field: &FieldDescriptor,
-        kind: &Kind,
-    ) -> Result<ValueType, SchemaError> {
-        let ty = match kind {
-            Kind::Message(message) => match well_known(message) {
-                Some(Some(ty)) => ty,
-                Some(None) => {
-                    let message = format!(
-                        "is a {}, which the service has no column for",
-                        message.full_name()
-                    );
-                    return Err(refuse(field, &message));
-                }
-                None => {
-                    if self.path.iter().any(|name| name == message.full_name()) {
-                        let message = format!("makes \"{}\" recursive", message.full_name());
-                        return Err(refuse(field, &message)
-                            .hint("a table's columns have a fixed depth; keep the rest as JSON text in a string with // @delta VARIANT"));
-                    }
-                    if self.path.len() >= DEPTH_MAX {
-                        let message = format!("nests deeper than {DEPTH_MAX} messages");
-                        return Err(refuse(field, &message));
-                    }
-                    if message.fields().len() == 0 {
-                        let message =
-                            format!("is of \"{}\", which has no fields", message.full_name());
-                        return Err(refuse(field, &message));
-                    }
-                    ValueType::Message(self.message(message)?)
-                }
-            },
-            Kind::Enum(descriptor) => ValueType::Enum(self.enumeration(descriptor)),
-            other => match scalar(other) {
-                Some(scalar) => ValueType::Scalar(scalar),
-                None => return Err(refuse(field, "has a type that the service does not know")),
-            },
-        };
-        match hints::of_field(field)? {
-            None => Ok(ty),
-            Some(hint) => apply_hint(field, ty, &hint),
-        }
-    }
-
-    fn enumeration(&mut self, descriptor: &EnumDescriptor) -> usize {
-        let name = descriptor.full_name();
-        if let Some(&index) = self.enum_index.get(name) {
-            return index;
-        }
-        let index = self.enums.len();
-        self.enum_index.insert(name.to_owned(), index);
-        self.enums.push(EnumPlan {
-            name: name.to_owned(),
-            numbers: descriptor
-                .values()
-                .map(|v| (v.name().into(), v.number()))
-                .collect(),
-        });
-        index
-    }
-}
-
-/// The well-known types by what is sent in their place; `Some(None)`: refused.
-pub(super) fn well_known(message: &MessageDescriptor) -> Option<Option<ValueType>> {
-    let name = message.full_name().strip_prefix("google.protobuf.")?;
-    Some(Some(match name {
-        "Timestamp" => ValueType::Timestamp,
-        "Duration" => ValueType::Duration,
-        "DoubleValue" => ValueType::Scalar(Scalar::Double),
-        "FloatValue" => ValueType::Scalar(Scalar::Float),
-        "Int64Value" => ValueType::Scalar(Scalar::Int64),
-        "UInt64Value" => ValueType::Scalar(Scalar::Uint64),
-        "Int32Value" => ValueType::Scalar(Scalar::Int32),
-        "UInt32Value" => ValueType::Scalar(Scalar::Uint32),
-        "BoolValue" => ValueType::Scalar(Scalar::Bool),
-        "StringValue" => ValueType::Scalar(Scalar::String),
-        "BytesValue" => ValueType::Scalar(Scalar::Bytes),
-        "Struct" | "Value" | "ListValue" => ValueType::Variant,
-        _ => return Some(None),
-    }))
-}
-
-fn scalar(kind: &Kind) -> Option<Scalar> {
-    Some(match kind {
-        Kind::Double => Scalar::Double,
-        Kind::Float => Scalar::Float,
-        Kind::Int32 => Scalar::Int32,
-        Kind::Int64 => Scalar::Int64,
-        Kind::Uint32 => Scalar::Uint32,
-        Kind::Uint64 => Scalar::Uint64,
-        Kind::Sint32 => Scalar::Sint32,
-        Kind::Sint64 => Scalar::Sint64,
-        Kind::Fixed32 => Scalar::Fixed32,
-        Kind::Fixed64 => Scalar::Fixed64,
-        Kind::Sfixed32 => Scalar::Sfixed32,
-        Kind::Sfixed64 => Scalar::Sfixed64,
-        Kind::Bool => Scalar::Bool,
-        Kind::String => Scalar::String,
-        Kind::Bytes => Scalar::Bytes,
-        Kind::Message(_) | Kind::Enum(_) => return None,
-    })
-}
-
-fn apply_hint(
-    field: &FieldDescriptor,
-    ty: ValueType,
-    hint: &ColumnType,
-) -> Result<ValueType, SchemaError> {
-    let (needs, hinted) = match *hint {
-        ColumnType::Timestamp => (Scalar::Int64, ValueType::Timestamp),
-        ColumnType::TimestampNtz => (Scalar::Int64, ValueType::TimestampNtz),
-        ColumnType::Date => (Scalar::Int32, ValueType::Date),
-        ColumnType::TinyInt => (Scalar::Int32, ValueType::TinyInt),
-        ColumnType::SmallInt => (Scalar::Int32, ValueType::SmallInt),
-        ColumnType::Variant => (Scalar::String, ValueType::Variant),
-        ColumnType::Varchar(n) => (Scalar::String, ValueType::Varchar(n)),
-        ColumnType::Decimal { precision, scale } => {
-            (Scalar::String, ValueType::Decimal { precision, scale })
-        }
-        _ => return Ok(ty),
-    };
-    if ty == ValueType::Scalar(needs) {
-        return Ok(hinted);
-    }
-    let needs = needs.name();
-    Err(refuse(
-        field,
-        &format!("has the hint {hint}, which needs the type {needs}"),
-    ))
-}
-
-fn refuse(field: &FieldDescriptor, what: &str) -> SchemaError {
-    let file = field.parent_message().parent_file();
-    let message = format!("field \"{}\" {what}", field.name());
-    SchemaError::at(file.name(), hints::line_of(field), message)
 }

@@ -1,14 +1,16 @@
 //! A CSV record → the wire bytes of a message, or a JSON object.
 //!
 //! An empty cell without quotes is null; a cell in quotes never is. Nested, repeated and map
-//! fields are read from JSON text in their cell.
+//! fields are read from JSON text in their cell, nested ones from columns with dotted names
+//! (`device.os`), too.
 
 use std::borrow::Cow;
 
 use super::json_row::{Encoder, unknown_field};
 use super::{Options, Reason, ReasonKind};
 use crate::input::{Cell, CsvDialect, cells};
-use crate::schema::plan::MessagePlan;
+use crate::schema::RecordPlan;
+use crate::schema::plan::{FieldPlan, MessagePlan, Shape, ValueType};
 
 /// How the text of a cell is read.
 #[derive(Debug, Clone, Default)]
@@ -40,39 +42,131 @@ impl CellRules {
 /// Which field each column of a file goes to.
 #[derive(Default)]
 pub(super) struct Columns {
-    /// Index into the message's fields; none for a column that is ignored.
-    fields: Vec<Option<usize>>,
+    targets: Vec<Target>,
+    /// The columns of nested fields (`device.os`).
+    nested: Vec<Nested>,
 }
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Target {
+    Ignored,
+    /// Index into the record's fields.
+    Field(usize),
+    /// The cell is kept until those of its message are all read.
+    Nested,
+}
+
+/// A message that is filled from columns of its own.
+struct Nested {
+    /// Index into the fields of the message around it.
+    field: usize,
+    /// Field → column, for its scalars and whatever else is one cell.
+    cells: Vec<(usize, usize)>,
+    nested: Vec<Nested>,
+}
+
+/// The cells of nested fields, by their column; null ones are left out.
+type Kept<'c> = Vec<(usize, Cow<'c, str>)>;
 
 impl Columns {
     /// Columns by their names; without names, the fields in order.
     pub(super) fn new(
-        message: &MessagePlan,
+        plan: &RecordPlan,
         names: Option<&[String]>,
         options: &Options,
     ) -> Result<Self, Reason> {
+        let root = plan.root();
         let Some(names) = names else {
-            let fields = (0..message.fields.len()).map(Some).collect();
-            return Ok(Self { fields });
+            let targets = (0..root.fields.len()).map(Target::Field).collect();
+            let nested = Vec::new();
+            return Ok(Self { targets, nested });
         };
         options.mapping.check_header(names)?;
-        let mut fields = Vec::with_capacity(names.len());
-        for name in names {
-            let found = options.mapping.field(message, name);
-            match found {
-                None if !options.ignore_unknown => {
-                    return Err(unknown_field(message, name).in_field(name.clone()));
+        let mut columns = Self::default();
+        for (column, name) in names.iter().enumerate() {
+            let target = match options.mapping.field(root, name) {
+                Some(index) if columns.takes(index) => return Err(twice(&root.fields[index])),
+                Some(index) => Target::Field(index),
+                None => match columns.place(plan, name, column, options)? {
+                    true => Target::Nested,
+                    false if options.ignore_unknown => Target::Ignored,
+                    false => return Err(unknown_field(root, name).in_field(name.clone())),
+                },
+            };
+            columns.targets.push(target);
+        }
+        Ok(columns)
+    }
+
+    /// Whether a field of the record has a column already, or one inside it has.
+    fn takes(&self, index: usize) -> bool {
+        self.targets.contains(&Target::Field(index)) || self.nested.iter().any(|n| n.field == index)
+    }
+
+    /// Finds the field of a dotted name; false if there is none.
+    fn place(
+        &mut self,
+        plan: &RecordPlan,
+        name: &str,
+        column: usize,
+        options: &Options,
+    ) -> Result<bool, Reason> {
+        let Some((first, mut rest)) = name.split_once('.') else {
+            return Ok(false);
+        };
+        let mut message = plan.root();
+        let mut found = options.mapping.field(message, first);
+        if let Some(index) = found
+            && self.targets.contains(&Target::Field(index))
+        {
+            return Err(twice(&message.fields[index]));
+        }
+        let mut level = &mut self.nested;
+        loop {
+            let Some(index) = found else { return Ok(false) };
+            let field = &message.fields[index];
+            let (Shape::Single, ValueType::Message(inner)) = (field.shape, field.ty) else {
+                return Ok(false);
+            };
+            message = &plan.messages[inner];
+            let (name, more) = match rest.split_once('.') {
+                Some((name, more)) => (name, Some(more)),
+                None => (rest, None),
+            };
+            found = message.by_name.get(name).copied();
+            let Some(leaf) = found else { return Ok(false) };
+            let at = level.iter().position(|n| n.field == index);
+            let at = at.unwrap_or_else(|| {
+                level.push(Nested {
+                    field: index,
+                    cells: Vec::new(),
+                    nested: Vec::new(),
+                });
+                level.len() - 1
+            });
+            let node = &mut level[at];
+            let taken = node.cells.iter().any(|(f, _)| *f == leaf);
+            match more {
+                _ if taken => return Err(twice(&message.fields[leaf])),
+                Some(more) => {
+                    rest = more;
+                    level = &mut node.nested;
                 }
-                Some(index) if fields.contains(&found) => {
-                    let field = &message.fields[index].name;
-                    let what = format!("two columns of the header go to field \"{field}\"");
-                    return Err(Reason::of_row(ReasonKind::Duplicate, what));
+                None if node.nested.iter().any(|n| n.field == leaf) => {
+                    return Err(twice(&message.fields[leaf]));
                 }
-                _ => fields.push(found),
+                None => {
+                    node.cells.push((leaf, column));
+                    return Ok(true);
+                }
             }
         }
-        Ok(Self { fields })
     }
+}
+
+fn twice(field: &FieldPlan) -> Reason {
+    let what = format!("two columns of the header go to field \"{}\"", field.name);
+    Reason::of_row(ReasonKind::Duplicate, what)
 }
 
 /// Encodes a record.
@@ -87,23 +181,82 @@ pub(super) fn encode<'e>(
     let base = encoder.enter(message);
     encoder.put_set_fields(base);
     let mut count = 0;
+    let mut kept = Kept::new();
     for cell in cells(record, dialect) {
-        let column = columns.fields.get(count).copied();
-        count += 1;
-        let Some(Some(index)) = column else { continue };
-        let field = &message.fields[index];
-        let text = rules.read(cell);
-        encoder.in_field(field, |encoder| {
-            let given = encoder.note_field(message, base, index, text.is_none());
-            if let (true, Some(text)) = (given, text) {
-                encoder.put_untyped(field, &text);
+        match columns.targets.get(count) {
+            Some(Target::Field(index)) => {
+                let text = rules.read(cell);
+                put_cell(message, base, *index, text.as_deref(), encoder);
             }
-        });
+            Some(Target::Nested) => {
+                kept.extend(rules.read(cell).map(|text| (count, text)));
+            }
+            Some(Target::Ignored) | None => {}
+        }
+        count += 1;
     }
-    if let Some(reason) = wrong_count(count, columns.fields.len()) {
+    for nested in &columns.nested {
+        put_nested(message, base, nested, &kept, encoder);
+    }
+    if let Some(reason) = wrong_count(count, columns.targets.len()) {
         encoder.reject(reason);
     }
     encoder.leave(message, base);
+}
+
+fn put_cell<'e>(
+    message: &'e MessagePlan,
+    base: usize,
+    index: usize,
+    text: Option<&str>,
+    encoder: &mut Encoder<'e>,
+) {
+    let field = &message.fields[index];
+    encoder.in_field(field, |encoder| {
+        let given = encoder.note_field(message, base, index, text.is_none());
+        if let (true, Some(text)) = (given, text) {
+            encoder.put_untyped(field, text);
+        }
+    });
+}
+
+/// Writes a message from its cells. Without any, it is null.
+fn put_nested<'e>(
+    around: &'e MessagePlan,
+    base: usize,
+    nested: &Nested,
+    kept: &Kept<'_>,
+    encoder: &mut Encoder<'e>,
+) {
+    let field = &around.fields[nested.field];
+    encoder.in_field(field, |encoder| {
+        let given = encoder.note_field(around, base, nested.field, !nested.has_any(kept));
+        if !given {
+            return;
+        }
+        encoder.nested(field, |encoder, message, base| {
+            for (index, column) in &nested.cells {
+                let text = find(kept, *column);
+                put_cell(message, base, *index, text, encoder);
+            }
+            for inner in &nested.nested {
+                put_nested(message, base, inner, kept, encoder);
+            }
+        });
+    });
+}
+
+impl Nested {
+    fn has_any(&self, kept: &Kept<'_>) -> bool {
+        let cell = |(_, column): &(usize, usize)| find(kept, *column).is_some();
+        self.cells.iter().any(cell) || self.nested.iter().any(|n| n.has_any(kept))
+    }
+}
+
+fn find<'k>(kept: &'k Kept<'_>, column: usize) -> Option<&'k str> {
+    // They are in the order of their columns.
+    let at = kept.binary_search_by_key(&column, |(column, _)| *column);
+    at.ok().map(|at| &*kept[at].1)
 }
 
 /// Writes a record as a JSON object of strings, without its null cells.
@@ -118,7 +271,7 @@ pub(super) fn to_object(
     let mut count = 0;
     for cell in cells(record, dialect) {
         if let (Some(name), Some(text)) = (names.get(count), rules.read(cell)) {
-            object.insert(name.clone(), text.into_owned().into());
+            insert(&mut object, name, text.into_owned());
         }
         count += 1;
     }
@@ -130,6 +283,35 @@ pub(super) fn to_object(
             Ok(())
         }
     }
+}
+
+/// Puts a value under a name; one with dots goes into objects of its own.
+fn insert(object: &mut serde_json::Map<String, serde_json::Value>, name: &str, text: String) {
+    if let Some((first, rest)) = name.split_once('.') {
+        let inner = object
+            .entry(first)
+            .or_insert_with(|| serde_json::Map::new().into());
+        // The header was checked: no other column is called like the first part.
+        if let Some(inner) = inner.as_object_mut() {
+            return insert(inner, rest, text);
+        }
+    }
+    object.insert(name.to_owned(), text.into());
+}
+
+/// Checks the header of a CSV whose rows go out as JSON objects.
+pub(super) fn check_names(names: &[String]) -> Result<(), Reason> {
+    let mut sorted: Vec<&str> = names.iter().map(String::as_str).collect();
+    // As parts, so that `a`, `a.b` and `a-c` stand in that order.
+    sorted.sort_by(|a, b| a.split('.').cmp(b.split('.')));
+    for pair in sorted.windows(2) {
+        let same = pair[1].strip_prefix(pair[0]);
+        if same.is_some_and(|rest| rest.is_empty() || rest.starts_with('.')) {
+            let what = format!("two columns of the header go to field \"{}\"", pair[0]);
+            return Err(Reason::of_row(ReasonKind::Duplicate, what));
+        }
+    }
+    Ok(())
 }
 
 fn wrong_count(cells: usize, columns: usize) -> Option<Reason> {

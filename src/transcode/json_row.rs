@@ -12,7 +12,7 @@ use super::wire::{LENGTH, close_length, open_length, put_bytes, put_tag};
 use super::{Options, Reason, ReasonKind, SetValue};
 use crate::schema::RecordPlan;
 use crate::schema::closest;
-use crate::schema::plan::{FieldPlan, MessagePlan, Scalar, Shape, ValueType};
+use crate::schema::plan::{FieldPlan, Json, MessagePlan, Scalar, Shape, ValueType};
 
 /// What is noted of one row at the most: it may be one long list of bad elements.
 const REASONS_MAX: usize = 20;
@@ -209,7 +209,7 @@ impl<'e> Encoder<'e> {
             guess = found + 1;
             let field = &message.fields[found];
             self.path.push(Step::Field(&field.name));
-            let null = json.peek() == Some(b'n');
+            let null = json.peek() == Some(b'n') && !field.takes_null();
             if null {
                 json.word("null")?;
             }
@@ -337,7 +337,16 @@ impl<'e> Encoder<'e> {
                 close_length(self.out, content);
                 Ok(())
             }
-            ValueType::Variant => {
+            ValueType::Variant(takes) => {
+                let expected = match (takes, json.peek()) {
+                    (Json::Any, Some(b'n')) => Some("a JSON value"),
+                    (Json::Object, first) if first != Some(b'{') => Some("a JSON object"),
+                    (Json::Array, first) if first != Some(b'[') => Some("a JSON array"),
+                    _ => None,
+                };
+                if let Some(expected) = expected {
+                    return self.wrong_kind(expected, json);
+                }
                 let text = json.value_to_keep()?;
                 put_bytes(self.out, text.as_bytes());
                 Ok(())
@@ -364,6 +373,25 @@ impl<'e> Encoder<'e> {
                 Ok(())
             }
         }
+    }
+
+    /// Writes the message of a single field, whose content `put` writes.
+    pub(super) fn nested(
+        &mut self,
+        field: &FieldPlan,
+        put: impl FnOnce(&mut Self, &'e MessagePlan, usize),
+    ) {
+        let ValueType::Message(index) = field.ty else {
+            return;
+        };
+        let plan = self.plan;
+        let message = &plan.messages[index];
+        self.tag(field.number, field.ty);
+        let content = open_length(self.out);
+        let base = self.enter(message);
+        put(self, message, base);
+        self.leave(message, base);
+        close_length(self.out, content);
     }
 
     /// Writes a scalar, or notes why not.
@@ -398,7 +426,7 @@ impl<'e> Encoder<'e> {
     /// Writes a field from text without a type; one that is no single scalar from JSON text.
     pub(super) fn put_untyped(&mut self, field: &'e FieldPlan, text: &str) {
         let plain = field.shape == Shape::Single
-            && !matches!(field.ty, ValueType::Message(_) | ValueType::Variant);
+            && !matches!(field.ty, ValueType::Message(_) | ValueType::Variant(_));
         if plain {
             self.tag(field.number, field.ty);
             return self.put(field.ty, Token::Untyped(text));

@@ -178,8 +178,12 @@ impl Transcoder {
     /// # Errors
     /// A column that is no field of the record, or two that go to one field.
     pub fn begin_source(&mut self, source: &Source) -> Result<(), Reason> {
-        if let Target::Proto(plan) = &self.target {
-            self.columns = csv_row::Columns::new(plan.root(), header(source), &self.options)?;
+        match (&self.target, header(source)) {
+            (Target::Proto(plan), names) => {
+                self.columns = csv_row::Columns::new(plan, names, &self.options)?;
+            }
+            (Target::Json, Some(names)) => csv_row::check_names(names)?,
+            (Target::Json, None) => {}
         }
         Ok(())
     }

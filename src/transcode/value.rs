@@ -172,7 +172,7 @@ pub(super) fn put(
             put_bytes(out, text.as_bytes());
         }
         // The caller hands over the JSON text of a VARIANT; a message is no scalar.
-        ValueType::Variant => match token {
+        ValueType::Variant(_) => match token {
             Token::Number(text) | Token::Text(text) | Token::Untyped(text) => {
                 put_bytes(out, text.as_bytes())
             }

@@ -10,6 +10,7 @@ mod faults;
 mod load;
 mod options;
 mod oracle;
+mod record;
 mod rig;
 mod signals;
 mod table;

@@ -277,7 +277,7 @@ proptest! {
         thread_local! {
             static SCHEMA: (MessageDescriptor, Arc<RecordPlan>) = {
                 let message = message();
-                let plan = RecordPlan::from_descriptor(&message).unwrap();
+                let plan = RecordPlan::from_descriptor(&message, &[]).unwrap();
                 (message, Arc::new(plan))
             };
         }
