@@ -88,6 +88,8 @@ pub struct Framer {
 }
 
 const BOM: &[u8] = b"\xEF\xBB\xBF";
+/// What UTF-16 begins with, little and big endian.
+const UTF_16: [&[u8]; 2] = [b"\xFF\xFE", b"\xFE\xFF"];
 /// A row may be followed by CR and LF.
 const LINE_END_BYTES_MAX: usize = 2;
 
@@ -320,11 +322,23 @@ impl Framer {
     }
 
     fn skip_bom(&mut self) -> Result<(), InputError> {
-        while self.carry.len() < BOM.len() && BOM.starts_with(&self.carry) {
+        let marks = [BOM, UTF_16[0], UTF_16[1]];
+        while marks
+            .iter()
+            .any(|mark| mark.len() > self.carry.len() && mark.starts_with(&self.carry))
+        {
             match self.fill()? {
                 Filled::Some => {}
                 Filled::End | Filled::Stopped => break,
             }
+        }
+        if UTF_16.iter().any(|mark| self.carry.starts_with(mark)) {
+            let hint = "iconv -f UTF-16 -t UTF-8 makes UTF-8 of it";
+            return Err(self.error(
+                Some(1),
+                "is UTF-16, rows are read as UTF-8".to_owned(),
+                Some(hint),
+            ));
         }
         if self.carry.starts_with(BOM) {
             self.carry.drain(..BOM.len());

@@ -3,6 +3,7 @@
 //!
 //! Standard error may be closed at any time; a load goes on without it.
 
+use std::borrow::Cow;
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -202,9 +203,26 @@ impl Seen {
     }
 }
 
-/// Writes a line to standard error, if there is one.
+/// Writes text to standard error, if there is one.
 pub fn write_line(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = writeln!(std::io::stderr(), "{}", printable(text));
+}
+
+/// Text of files and servers stands in messages: whatever would move a terminal's cursor or
+/// change its colours is written out.
+fn printable(text: &str) -> Cow<'_, str> {
+    let moves = |c: char| c.is_control() && c != '\n';
+    if !text.contains(moves) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match moves(c) {
+            true => out.extend(c.escape_default()),
+            false => out.push(c),
+        }
+    }
+    Cow::Owned(out)
 }
 
 #[cfg(test)]

@@ -410,87 +410,6 @@ fn one_directory_has_one_server() {
 }
 
 #[test]
-fn a_row_over_the_limit_is_one_bad_row_and_goes_to_the_rejects_whole() {
-    let rig = Rig::new();
-    let long = |n: usize| format!("{{\"device_name\": \"{}\"}}\n", "x".repeat(n));
-    let (one, two) = (long(3 << 20), long((1 << 20) + 1));
-    let text = [
-        &air_row(1),
-        &one,
-        &air_row(2),
-        &two,
-        &air_row(3),
-        long(2 << 20).trim_end(),
-    ]
-    .concat();
-    rig.file("long.ndjson", &text);
-    let ran = rig
-        .ingest(&[
-            "--max-line",
-            "1MiB",
-            "--max-errors",
-            "3",
-            "--rejects",
-            "bad",
-            "long.ndjson",
-        ])
-        .exits(3);
-    assert_snapshot!(told(&rig, &ran), @"
-    exit 3
-    warning: long.ndjson:2: the row is longer than 1048576 bytes, the limit of --max-line
-    warning: long.ndjson:4: the row is longer than 1048576 bytes, the limit of --max-line
-    warning: long.ndjson:6: the row is longer than 1048576 bytes, the limit of --max-line
-    ");
-    assert_eq!(ran.summary()["bytes"]["read"], text.len());
-    assert_eq!(numbers(&rig.air_rows()), [1, 2, 3]);
-    let kept = std::fs::read_to_string(rig.path().join("bad")).unwrap();
-    assert!(kept == [&one, &two, long(2 << 20).trim_end()].concat());
-    let reasons = std::fs::read_to_string(rig.path().join("bad.reasons.ndjson")).unwrap();
-    let byte = air_row(1).len() + one.len() + air_row(2).len();
-    assert!(
-        reasons
-            .lines()
-            .nth(1)
-            .unwrap()
-            .contains(&format!("\"byte\":{byte},")),
-        "{reasons}"
-    );
-}
-
-#[test]
-fn carriage_returns_tabs_and_quotes_are_never_guessed_at() {
-    let rig = Rig::new();
-    rig.file(
-        "cr.csv",
-        "device_name,humidity\na\rb,1\n\"a\"\r\"b\",2\n\"a\rb\",3\r\n",
-    );
-    let ran = rig.ingest(&["--max-errors", "5", "cr.csv"]).exits(3);
-    assert_eq!(
-        ran.stderr
-            .matches("a carriage return without a newline")
-            .count(),
-        2,
-        "{ran:#?}"
-    );
-    assert_eq!(rig.air_rows()[0]["device_name"], "a\rb");
-    rig.file("mac.csv", "device_name,humidity\ra,1\rb,2");
-    let ran = rig.ingest(&["mac.csv"]).exits(1);
-    assert!(
-        ran.stderr
-            .contains("mac.csv:1: the header: a carriage return"),
-        "{ran:#?}"
-    );
-    rig.file("tabs.tsv", "device_name\ttemp\thumidity\n\t\t\n \t1\t4\n");
-    rig.ingest(&["tabs.tsv"]).exits(0);
-    let rows = rig.air_rows();
-    assert_eq!(rows[1], json!({}), "a row of nulls is a row");
-    assert_eq!(
-        rows[2],
-        json!({"device_name": " ", "temp": 1, "humidity": 4})
-    );
-}
-
-#[test]
 fn rejects_of_different_headers_do_not_share_a_file() {
     let rig = Rig::new();
     rig.file("a.csv", "temp,humidity\nx,1\n");
@@ -584,26 +503,4 @@ fn rejects_that_cannot_be_written_fail_the_load() {
         .ingest(&["--max-errors", "5", "--rejects", "full", "row.ndjson"])
         .exits(1);
     assert!(ran.stderr.contains("cannot write the rejects"), "{ran:#?}");
-}
-
-#[test]
-fn rows_that_are_no_text_are_bad_rows() {
-    let rig = Rig::new();
-    let mut rows = air_row(1).into_bytes();
-    rows.extend(b"{\"device_name\": \"\xff\"}\n\0\n[1]\n{\"temp\": 1} x\n{\"temp\": 1, \"temp\": 2}\n{\"temp\": {}}\n");
-    rows.extend(format!("{}\n", "[".repeat(100_000)).bytes());
-    rows.extend(b"{\"temp\":");
-    rig.file("odd.ndjson", rows);
-    let ran = rig.ingest(&["--max-errors", "10", "odd.ndjson"]).exits(3);
-    assert_snapshot!(told(&rig, &ran), @r#"
-    exit 3
-    warning: odd.ndjson:2: invalid UTF-8 after byte 17 of the row
-    warning: odd.ndjson:3: not a JSON object, as a row must be
-    warning: odd.ndjson:4: not a JSON object, as a row must be
-    warning: odd.ndjson:5: not valid JSON at column 13: text after the end of the value
-    warning: odd.ndjson:6: field "temp": given twice
-    warning: odd.ndjson:7: field "temp": a JSON object, expected a single value
-    warning: odd.ndjson:8: not a JSON object, as a row must be
-    warning: odd.ndjson:9: not valid JSON at column 9: the text ends in the middle of a value
-    "#);
 }

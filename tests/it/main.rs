@@ -8,6 +8,7 @@ mod emulator;
 mod errors;
 mod faults;
 mod load;
+mod nasty;
 mod options;
 mod oracle;
 mod record;
