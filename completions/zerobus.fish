@@ -80,6 +80,7 @@ complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l recovery-dead
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l ack-timeout -d 'Reconnect if nothing is acknowledged for this long' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l flush-timeout -d 'How long acknowledging may take after the last row' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l shutdown-timeout -d 'The same after SIGINT or SIGTERM' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l checkpoint -d 'Keep here how far the load is settled, so that it can go on after whatever happens' -r -F
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l progress -d 'How progress is shown; auto: a bar on a terminal, a line every 10 s elsewhere' -r -f -a "auto\t'A bar on a terminal, lines elsewhere'
 bar\t'A bar'
 plain\t'A line every 10 s'
@@ -94,6 +95,7 @@ complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l allow-epoch -
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l dry-run -d 'Read, map and check every row; connect nowhere'
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l check-first -d 'The same over all inputs, then load'
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l no-recovery -d 'Fail at the first fault instead of reconnecting'
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l resume -d 'Go on where the checkpoint stands; begin if there is none'
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -s q -l quiet -d 'No progress and no text summary; errors are shown'
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zerobus -n "__fish_zerobus_using_subcommand schema; and not __fish_seen_subcommand_from show" -s h -l help -d 'Print help'

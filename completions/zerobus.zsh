@@ -81,6 +81,7 @@ ignore\:"They are left out"))' \
 '--ack-timeout=[Reconnect if nothing is acknowledged for this long]:DURATION:_default' \
 '--flush-timeout=[How long acknowledging may take after the last row]:DURATION:_default' \
 '--shutdown-timeout=[The same after SIGINT or SIGTERM]:DURATION:_default' \
+'--checkpoint=[Keep here how far the load is settled, so that it can go on after whatever happens]:FILE:_files' \
 '--progress=[How progress is shown; auto\: a bar on a terminal, a line every 10 s elsewhere]:PROGRESS:((auto\:"A bar on a terminal, lines elsewhere"
 bar\:"A bar"
 plain\:"A line every 10 s"
@@ -97,6 +98,7 @@ json\:"One JSON object on one line"))' \
 '--dry-run[Read, map and check every row; connect nowhere]' \
 '(--dry-run)--check-first[The same over all inputs, then load]' \
 '--no-recovery[Fail at the first fault instead of reconnecting]' \
+'--resume[Go on where the checkpoint stands; begin if there is none]' \
 '-q[No progress and no text summary; errors are shown]' \
 '--quiet[No progress and no text summary; errors are shown]' \
 '-h[Print help (see more with '\''--help'\'')]' \

@@ -203,6 +203,13 @@ pub struct IngestArgs {
     #[arg(long, value_name = "DURATION", value_parser = parse::duration, default_value = "20s", help_heading = "Recovery")]
     pub shutdown_timeout: Duration,
 
+    /// Keep here how far the load is settled, so that it can go on after whatever happens
+    #[arg(long, value_name = "FILE", help_heading = "Resume")]
+    pub checkpoint: Option<PathBuf>,
+    /// Go on where the checkpoint stands; begin if there is none
+    #[arg(long, help_heading = "Resume", requires = "checkpoint")]
+    pub resume: bool,
+
     /// How progress is shown; auto: a bar on a terminal, a line every 10 s elsewhere
     #[arg(long, value_enum, default_value_t = ProgressArg::Auto, help_heading = "Output")]
     pub progress: ProgressArg,

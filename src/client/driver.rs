@@ -12,7 +12,7 @@ use tonic::{Code, Streaming};
 use super::codec::Request;
 use super::connect::{Connection, Connector};
 use super::status::fault;
-use crate::protocol::{Action, Batch, Config, Counts, Fault, State, Stream};
+use crate::protocol::{Action, Batch, BatchPart, Config, Counts, Fault, State, Stream};
 use crate::wire::EphemeralStreamResponse;
 use crate::wire::ephemeral_stream_response::Payload;
 
@@ -26,8 +26,8 @@ pub enum Event {
     },
     /// The oldest unacknowledged batches are durable.
     Acknowledged {
-        /// How many batches.
-        batches: usize,
+        /// Which.
+        parts: Vec<BatchPart>,
         /// What is counted so far.
         counts: Counts,
     },
@@ -47,8 +47,8 @@ pub struct Ended {
     pub outcome: Result<(), Option<Fault>>,
     /// What it has counted.
     pub counts: Counts,
-    /// Records sent and not known to be durable.
-    pub in_doubt: u64,
+    /// What was sent and is not known to be durable.
+    pub in_doubt: Vec<BatchPart>,
 }
 
 /// What the loop waits for.
@@ -117,8 +117,8 @@ pub async fn run(
                     connection = None;
                     attempt = None;
                 }
-                Action::Acknowledged { batches, .. } => observe(Event::Acknowledged {
-                    batches,
+                Action::Acknowledged { parts } => observe(Event::Acknowledged {
+                    parts,
                     counts: stream.counts(),
                 }),
                 Action::Recovering { fault, wait } => observe(Event::Recovering { fault, wait }),
@@ -184,7 +184,7 @@ pub async fn run(
     Ended {
         outcome,
         counts: stream.counts(),
-        in_doubt: stream.records_in_doubt(),
+        in_doubt: stream.in_doubt(),
     }
 }
 

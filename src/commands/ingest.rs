@@ -3,17 +3,22 @@
 use std::io::IsTerminal as _;
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::FileTypeExt as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
+use super::again::{self, GoOn};
+use super::checkpoint::{self, Kept};
 use crate::cli::{
     AmbiguousArg, FormatArg, IngestArgs, OutputArg, ProgressArg, TimestampUnit, UnknownFields,
 };
 use crate::client::{Connector, RecordKind, Target, TokenSource};
-use crate::error::{Failure, Kind};
+use crate::error::{Failure, Kind, exit};
 use crate::input::{CsvDialect, Format, Framing, Input, Limits};
-use crate::load::{self, Job, LoadEvent, Observer, Outcome, Rejects, RowRange};
+use crate::load::{
+    self, Job, JobInput, LoadEvent, Mark, Observer, Outcome, Rejects, RowRange, Start,
+};
 use crate::protocol::Config;
 use crate::report::{Progress, Reporter, Summary, write_line};
 use crate::settings::{Service, environment};
@@ -33,6 +38,10 @@ pub(super) async fn run(args: IngestArgs) -> Result<u8, Failure> {
     };
     if let Some(failure) = &outcome.failure {
         write_line(&failure.to_string());
+        if let Some(how) = go_on(&args, &outcome) {
+            let command = again::command(std::env::args_os(), how);
+            write_line(&format!("  go on with: {command}"));
+        }
     }
     if outcome.digits_cut > 0 {
         let n = outcome.digits_cut;
@@ -40,7 +49,8 @@ pub(super) async fn run(args: IngestArgs) -> Result<u8, Failure> {
             "warning: {n} timestamps had digits past microseconds, which were cut"
         ));
     }
-    let summary = Summary::new(table, &outcome, rejects);
+    let checkpoint = args.checkpoint.as_ref().map(|p| p.display().to_string());
+    let summary = Summary::new(table, &outcome, rejects, checkpoint);
     match args.output {
         OutputArg::Json => super::print(&format!("{}\n", summary.json()))?,
         OutputArg::Text if args.quiet => {}
@@ -49,8 +59,35 @@ pub(super) async fn run(args: IngestArgs) -> Result<u8, Failure> {
     Ok(summary.exit_code())
 }
 
+/// How a load that stopped early goes on. What came from a pipe is gone with it.
+fn go_on(args: &IngestArgs, outcome: &Outcome) -> Option<GoOn> {
+    let records = outcome.records;
+    let done = outcome.all_read && records.unsent + records.in_doubt == 0;
+    if outcome.dry_run || records.read == 0 || done {
+        return None;
+    }
+    // What has failed for good at its beginning needs mending, not going on.
+    let failed = outcome.failure.as_ref().map(|f| f.kind.exit_code());
+    if failed == Some(exit::FAILED) && records.acked == 0 {
+        return None;
+    }
+    if args.checkpoint.is_some() {
+        return Some(GoOn::Resume);
+    }
+    let inputs = args.inputs.iter().map(|a| Input::from_argument(a));
+    if args.inputs.is_empty() || inputs.into_iter().any(|input| input.is_stream()) {
+        return None;
+    }
+    let read = outcome.settled.read();
+    Some(GoOn::Skip {
+        rows: outcome.settled.rows(),
+        limit: args.limit.map(|n| n.saturating_sub(read)),
+        min_rows: args.min_rows.saturating_sub(read),
+    })
+}
+
 async fn load(args: &IngestArgs) -> Result<Outcome, Failure> {
-    let work = Prepared::new(args)?;
+    let mut work = Prepared::new(args)?;
     if args.check_first {
         let job = work.job(None);
         let outcome = work.show(|observer| load::dry_run(job, observer)).await;
@@ -63,6 +100,12 @@ async fn load(args: &IngestArgs) -> Result<Outcome, Failure> {
         return Ok(work.show(|observer| load::dry_run(job, observer)).await);
     }
 
+    let mut kept = work.kept()?;
+    if let Some(kept) = &kept
+        && kept.nothing_left
+    {
+        return Ok(Outcome::nothing_left(&kept.checkpoint));
+    }
     #[cfg(feature = "emulator")]
     let local = match &args.local {
         Some(dir) => Some(super::local::start(dir, &args.table, &work.target).await?),
@@ -80,7 +123,19 @@ async fn load(args: &IngestArgs) -> Result<Outcome, Failure> {
     }
 
     let connector = connector(args, &work.target, service)?;
-    let job = work.job(rejects(args)?);
+    let rejects = match (&mut kept, &args.rejects) {
+        (Some(kept), Some(path)) => Some(kept.rejects(path)?),
+        _ => rejects(args)?,
+    };
+    let mut job = work.job(rejects);
+    if let Some(kept) = kept {
+        job.before = kept.checkpoint.mark();
+        job.resent_before = kept.checkpoint.resent;
+        for (input, start) in job.inputs.iter_mut().zip(kept.starts.iter().flatten()) {
+            input.start = start.clone();
+        }
+        job.keeping = Some(kept.keeping(args.max_inflight));
+    }
     let outcome = work
         .show(|observer| load::run(job, connector, config(args), observer))
         .await;
@@ -98,7 +153,8 @@ struct Prepared<'a> {
     inputs: Vec<(Input, Format)>,
     target: transcode::Target,
     options: transcode::Options,
-    /// Bytes of all inputs, where that is known.
+    load_id: String,
+    /// Bytes that are left of all inputs, where that is known.
     bytes: Option<u64>,
 }
 
@@ -106,7 +162,8 @@ impl<'a> Prepared<'a> {
     fn new(args: &'a IngestArgs) -> Result<Self, Failure> {
         let inputs = inputs(args)?;
         let target = record(args)?;
-        let options = options(args, &target)?;
+        let load_id = format!("{:032x}", fastrand::u128(..));
+        let options = options(args, &target, &load_id)?;
         check_rejects(args, &inputs)?;
         if args.check_first && inputs.iter().any(|(i, _)| *i == Input::Stdin) {
             let message =
@@ -122,14 +179,46 @@ impl<'a> Prepared<'a> {
             inputs,
             target,
             options,
+            load_id,
             bytes: sizes.into_iter().sum(),
         })
     }
 
+    /// What `--checkpoint` makes of the load.
+    fn kept(&mut self) -> Result<Option<Kept>, Failure> {
+        let args = self.args;
+        let workspace = match local(args) {
+            Some(dir) => checkpoint::local_workspace(dir),
+            None => Service::resolve(args, &environment)?.workspace_url,
+        };
+        let identity = checkpoint::identity(args, &self.inputs, &self.target, workspace);
+        let kept = Kept::open(args, &self.inputs, identity, &self.load_id)?;
+        if let Some(kept) = &kept {
+            let settled = kept.starts.iter().flatten().zip(&self.inputs);
+            let settled = settled.map(|(start, (input, _))| match start {
+                Start::Beginning => 0,
+                Start::At { source_bytes, .. } => *source_bytes,
+                Start::Nowhere => input.examine().ok().flatten().unwrap_or(0),
+            });
+            let settled: u64 = settled.sum();
+            self.bytes = self.bytes.map(|all| all.saturating_sub(settled));
+            self.options = options(args, &self.target, &kept.checkpoint.load_id)?;
+        }
+        Ok(kept)
+    }
+
     fn job(&self, rejects: Option<Rejects>) -> Job {
         let args = self.args;
+        let input = |(input, format): &(Input, Format)| JobInput {
+            input: input.clone(),
+            format: *format,
+            start: Start::Beginning,
+        };
         Job {
-            inputs: self.inputs.clone(),
+            inputs: self.inputs.iter().map(input).collect(),
+            before: Mark::default(),
+            keeping: None,
+            resent_before: 0,
             framing: framing(args),
             range: RowRange {
                 skip: args.skip,
@@ -246,7 +335,11 @@ fn record(args: &IngestArgs) -> Result<transcode::Target, Failure> {
     Ok(transcode::Target::Proto(Arc::new(plan)))
 }
 
-fn mapping(args: &IngestArgs, target: &transcode::Target) -> Result<Mapping, Failure> {
+fn mapping(
+    args: &IngestArgs,
+    target: &transcode::Target,
+    load_id: &str,
+) -> Result<Mapping, Failure> {
     let plan = match target {
         transcode::Target::Proto(plan) => plan,
         transcode::Target::Json if args.map.is_empty() && args.set.is_empty() => {
@@ -263,7 +356,7 @@ fn mapping(args: &IngestArgs, target: &transcode::Target) -> Result<Mapping, Fai
         let value = match value.as_str() {
             "@source" => SetValue::Source,
             "@line" => SetValue::Line,
-            "@load_id" => SetValue::Text(format!("{:032x}", fastrand::u128(..))),
+            "@load_id" => SetValue::Text(load_id.to_owned()),
             "@loaded_at" => SetValue::Text(jiff::Timestamp::now().to_string()),
             text => SetValue::Text(text.to_owned()),
         };
@@ -273,7 +366,11 @@ fn mapping(args: &IngestArgs, target: &transcode::Target) -> Result<Mapping, Fai
         .map_err(|reason| Failure::new(Kind::Usage, reason.message))
 }
 
-fn options(args: &IngestArgs, target: &transcode::Target) -> Result<transcode::Options, Failure> {
+fn options(
+    args: &IngestArgs,
+    target: &transcode::Target,
+    load_id: &str,
+) -> Result<transcode::Options, Failure> {
     let zone = TimeZone::get(&args.timezone).map_err(|e| {
         Failure::new(
             Kind::Usage,
@@ -297,7 +394,7 @@ fn options(args: &IngestArgs, target: &transcode::Target) -> Result<transcode::O
             },
             allow_epoch: args.allow_epoch,
         },
-        mapping: mapping(args, target)?,
+        mapping: mapping(args, target, load_id)?,
         cells: CellRules {
             null: args.null.clone(),
             trim: args.trim,
@@ -374,7 +471,19 @@ fn framing(args: &IngestArgs) -> Framing {
         },
         no_header: args.no_header,
         columns: (!args.columns.is_empty()).then(|| args.columns.clone()),
+        hashed: false,
     }
+}
+
+/// The directory of a local load.
+#[cfg(feature = "emulator")]
+fn local(args: &IngestArgs) -> Option<&Path> {
+    args.local.as_deref()
+}
+
+#[cfg(not(feature = "emulator"))]
+fn local(_: &IngestArgs) -> Option<&Path> {
+    None
 }
 
 fn progress(args: &IngestArgs) -> Progress {

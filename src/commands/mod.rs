@@ -5,6 +5,8 @@ use std::io::Write as _;
 use crate::cli::{Cli, Command};
 use crate::error::{Failure, Kind};
 
+mod again;
+mod checkpoint;
 mod completions;
 #[cfg(feature = "emulator")]
 mod emulator;

@@ -7,8 +7,8 @@
 
 use std::borrow::Cow;
 
-use super::RowFault;
 use super::framer::{Cut, Finished, Found, Unfinished};
+use super::{Position, RowFault};
 
 /// The characters that structure a CSV file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,6 +120,18 @@ impl Cut for CsvCut {
 
     fn row_line(&self) -> u64 {
         self.record_line
+    }
+
+    fn line_after(&self) -> u64 {
+        self.record_line
+    }
+
+    fn go_on(&mut self, from: &Position) {
+        *self = Self {
+            line: from.line,
+            record_line: from.line,
+            ..Self::new(self.dialect)
+        };
     }
 
     fn unfinished(&self) -> Option<Unfinished> {

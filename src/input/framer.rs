@@ -11,7 +11,8 @@ use super::json::JsonCut;
 use super::ndjson::LineCut;
 use super::source::Bytes;
 use super::{
-    Block, CsvDialect, Format, Framing, Header, InputError, Limits, LongRow, Row, RowFault, Source,
+    Block, CsvDialect, Format, Framing, Header, InputError, Limits, LongRow, Position, Row,
+    RowFault, RunningHash, Source,
 };
 
 /// Finds the ends of rows. It sees every byte once and keeps its state over calls.
@@ -29,6 +30,17 @@ pub(super) trait Cut {
     /// What is open where it must not be: at the end of the input, or (for CSV, where a quote
     /// swallows everything behind it) at the limit of a row.
     fn unfinished(&self) -> Option<Unfinished>;
+
+    /// The line that the byte after the last finished row is on.
+    fn line_after(&self) -> u64;
+
+    /// The line on which the array opened that the rows stand in.
+    fn array(&self) -> Option<u64> {
+        None
+    }
+
+    /// Goes on between two rows.
+    fn go_on(&mut self, from: &Position);
 
     /// What makes everything from here on unreadable.
     fn broken(&self) -> Option<Unfinished> {
@@ -85,6 +97,8 @@ pub struct Framer {
     /// Where the row begins that is over the limit, while it passes in pieces.
     long: Option<u64>,
     ended: bool,
+    /// Of all bytes before `position`, if they are to be told again.
+    hash: Option<RunningHash>,
 }
 
 const BOM: &[u8] = b"\xEF\xBB\xBF";
@@ -116,6 +130,7 @@ impl Framer {
             source_bytes: 0,
             long: None,
             ended: false,
+            hash: framing.hashed.then(RunningHash::default),
         };
         framer.skip_bom()?;
         if let Format::Csv(dialect) = format {
@@ -124,9 +139,84 @@ impl Framer {
         Ok(framer)
     }
 
+    /// The place after all blocks that were given out.
+    pub fn position(&self) -> Position {
+        Position {
+            byte: self.position,
+            line: self.cut.line_after(),
+            array: self.cut.array(),
+            after_comma: false,
+        }
+    }
+
+    /// The hash of all bytes before it, where the input is hashed.
+    pub fn hash(&self) -> Option<&RunningHash> {
+        self.hash.as_ref()
+    }
+
     /// Bytes of the source that were read.
     pub fn source_bytes(&self) -> u64 {
         self.source_bytes
+    }
+
+    /// Goes on at a place that an earlier load came to, before the first block. `hash` is
+    /// that of all bytes before it, which are read again; without it a file is not.
+    ///
+    /// # Errors
+    /// An input that is shorter now, or whose bytes hash otherwise.
+    pub fn go_on(&mut self, from: &Position, hash: Option<&str>) -> Result<(), InputError> {
+        let changed = |framer: &Self, what: String| {
+            let hint = "it is not what the checkpoint was written for; without --resume the load begins anew";
+            framer.error(None, what, Some(hint))
+        };
+        if hash.is_none()
+            && let Some(seeked) = self.bytes.seek(from.byte)
+        {
+            seeked.map_err(|e| self.error(None, format!("cannot be read: {e}"), None))?;
+            self.carry.clear();
+            self.position = from.byte;
+            self.source_bytes = from.byte;
+        }
+        while self.position < from.byte {
+            if self.carry.is_empty() {
+                match self.fill()? {
+                    Filled::Some => {}
+                    Filled::Stopped => return Ok(()),
+                    Filled::End => {
+                        let what = format!(
+                            "ends after {} bytes, but an earlier load has read {}",
+                            self.position, from.byte
+                        );
+                        return Err(changed(self, what));
+                    }
+                }
+            }
+            let rest = usize::try_from(from.byte - self.position).unwrap_or(usize::MAX);
+            self.pass(rest.min(self.carry.len()));
+        }
+        let same = match (&self.hash, hash) {
+            (Some(own), Some(hash)) => own.hex() == hash,
+            _ => true,
+        };
+        if self.position > from.byte || !same {
+            let what = format!(
+                "differs from what an earlier load read, in its first {} bytes",
+                from.byte
+            );
+            return Err(changed(self, what));
+        }
+        self.seen = 0;
+        self.cut.go_on(from);
+        Ok(())
+    }
+
+    /// Bytes at the front of `carry` belong to no block.
+    fn pass(&mut self, count: usize) {
+        if let Some(hash) = &mut self.hash {
+            hash.pass(&self.carry[..count]);
+        }
+        self.carry.drain(..count);
+        self.position += count as u64;
     }
 
     /// The source as the blocks refer to it.
@@ -253,6 +343,12 @@ impl Framer {
         self.seen -= end;
         let first_byte = self.position;
         self.position += end as u64;
+        let hash_before = self.hash.clone();
+        if let Some(hash) = &mut self.hash {
+            hash.pass(&data);
+        }
+        let within = long.as_ref().is_some_and(|long| !long.ends);
+        let end = (!within).then(|| self.position());
         Block {
             source: Arc::clone(&self.source),
             data,
@@ -260,6 +356,10 @@ impl Framer {
             rows,
             long,
             source_bytes: self.source_bytes,
+            array: self.cut.array(),
+            end,
+            hash_before,
+            hash_after: self.hash.clone(),
         }
     }
 
@@ -341,8 +441,7 @@ impl Framer {
             ));
         }
         if self.carry.starts_with(BOM) {
-            self.carry.drain(..BOM.len());
-            self.position += BOM.len() as u64;
+            self.pass(BOM.len());
         }
         Ok(())
     }

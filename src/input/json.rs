@@ -4,6 +4,7 @@
 //! Only the structure around the values is checked here; what is in them is left to the
 //! transcoder.
 
+use super::Position;
 use super::framer::{Cut, Finished, Found, Unfinished};
 
 /// What the next byte may be.
@@ -35,6 +36,8 @@ pub(super) struct JsonCut {
     /// The line being read, from 1.
     line: u64,
     row_line: u64,
+    /// The line on which the last row ended.
+    line_after: u64,
     /// Bytes before the row's first one since the last row.
     before: usize,
     broken: Option<Unfinished>,
@@ -47,6 +50,7 @@ impl JsonCut {
             array: None,
             line: 1,
             row_line: 1,
+            line_after: 1,
             before: 0,
             broken: None,
         }
@@ -148,6 +152,7 @@ impl Cut for JsonCut {
     }
 
     fn finish(&mut self) -> Finished {
+        self.line_after = self.line;
         // At the end of the file a value may be cut off: then nothing follows it.
         Finished {
             line: self.row_line,
@@ -158,6 +163,27 @@ impl Cut for JsonCut {
 
     fn row_line(&self) -> u64 {
         self.row_line
+    }
+
+    fn line_after(&self) -> u64 {
+        self.line_after
+    }
+
+    fn array(&self) -> Option<u64> {
+        self.array
+    }
+
+    fn go_on(&mut self, from: &Position) {
+        *self = Self {
+            state: match from.after_comma {
+                true => State::Value { first: false },
+                false => State::After,
+            },
+            array: from.array,
+            line: from.line,
+            line_after: from.line,
+            ..Self::new()
+        };
     }
 
     fn unfinished(&self) -> Option<Unfinished> {

@@ -10,10 +10,12 @@ mod csv;
 mod framer;
 mod json;
 mod ndjson;
+mod position;
 mod source;
 
 pub use csv::{Cell, CsvDialect, cells};
 pub use framer::Framer;
+pub use position::{Position, RunningHash, fingerprint};
 pub use source::{Bytes, Input, Stop};
 
 /// The format of an input's rows.
@@ -47,6 +49,8 @@ pub struct Framing {
     pub no_header: bool,
     /// The names of a CSV's columns, instead of those in its header.
     pub columns: Option<Vec<String>>,
+    /// Bytes are hashed as they pass, for an input that cannot be read twice.
+    pub hashed: bool,
 }
 
 impl Default for Limits {
@@ -99,6 +103,14 @@ pub struct Block {
     pub long: Option<LongRow>,
     /// Bytes of the source consumed up to the end of this block, before decompression.
     pub source_bytes: u64,
+    /// The line on which the JSON array opened that these rows stand in.
+    pub array: Option<u64>,
+    /// Where the next block begins; none in the middle of a row.
+    pub end: Option<Position>,
+    /// The hash of all bytes before this block, where the input is hashed.
+    pub hash_before: Option<RunningHash>,
+    /// The same with this block.
+    pub hash_after: Option<RunningHash>,
 }
 
 /// One row of a block.
@@ -160,6 +172,22 @@ impl Block {
     /// The bytes of a row without the line's end.
     pub fn row(&self, row: &Row) -> &[u8] {
         &self.data[row.start..row.start + row.len]
+    }
+
+    /// Where reading can begin again so that the next row is the one that begins at `start`
+    /// of the block, on this line; and the hash of all bytes before it.
+    pub fn before(&self, start: usize, line: u64) -> (Position, Option<RunningHash>) {
+        let position = Position {
+            byte: self.first_byte + start as u64,
+            line,
+            array: self.array,
+            after_comma: self.array.is_some(),
+        };
+        let hash = self.hash_before.clone().map(|mut hash| {
+            hash.pass(&self.data[..start]);
+            hash
+        });
+        (position, hash)
     }
 
     /// The bytes of a row as they stand in the source.

@@ -2,6 +2,7 @@
 
 use memchr::memchr;
 
+use super::Position;
 use super::framer::{Cut, Finished, Found, Unfinished};
 
 /// Cuts at newlines.
@@ -35,6 +36,14 @@ impl Cut for LineCut {
 
     fn row_line(&self) -> u64 {
         self.lines + 1
+    }
+
+    fn line_after(&self) -> u64 {
+        self.lines + 1
+    }
+
+    fn go_on(&mut self, from: &Position) {
+        self.lines = from.line - 1;
     }
 
     fn unfinished(&self) -> Option<Unfinished> {

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{File, Metadata};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek as _, SeekFrom};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
@@ -62,6 +62,14 @@ impl Input {
         let id = |m: Metadata| m.is_file().then(|| (m.dev(), m.ino()));
         own.and_then(id)
             .is_some_and(|own| other.and_then(id) == Some(own))
+    }
+
+    /// Whether it cannot be read twice: standard input, or a pipe with a name.
+    pub fn is_stream(&self) -> bool {
+        match self {
+            Self::File(path) => std::fs::metadata(path).is_ok_and(|m| !m.is_file()),
+            Self::Stdin => true,
+        }
     }
 
     /// The name that messages use.
@@ -230,6 +238,17 @@ impl Bytes {
                 other => return other,
             }
         }
+    }
+
+    /// Goes on at a byte of a regular file; none where that is not possible.
+    pub(super) fn seek(&mut self, byte: u64) -> Option<io::Result<()>> {
+        let watch = self.watch.as_ref().filter(|w| w.from_start && w.len > 0)?;
+        let seek = || {
+            let mut file = watch.file.try_clone()?;
+            file.seek(SeekFrom::Start(byte))?;
+            Ok(Box::new(file.take(watch.len.saturating_sub(byte))))
+        };
+        Some(seek().map(|reader| self.reader = reader))
     }
 
     /// Whether a regular file had all the bytes that it had when it was opened.

@@ -4,22 +4,31 @@
 //! Two threads do the work on rows: one reads and frames, one transcodes and hands batches
 //! to the client's task.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+mod checkpoint;
 mod errors;
 mod event;
+mod keeper;
 mod ledger;
+mod mark;
 mod pipeline;
 mod rejects;
+mod resume;
 
+pub use checkpoint::{Checkpoint, CheckpointFile, Identity};
 pub use errors::MaxErrors;
 pub use event::{LoadEvent, Observer};
+pub use keeper::Keeping;
 pub use ledger::Records;
+pub use mark::{Mark, MarkRecords};
 pub use rejects::{Rejects, reasons_path};
+pub use resume::{Rest, Start, rest};
 
-use ledger::Ledger;
+use keeper::Keeper;
+use ledger::{Bounds, Ledger};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -31,8 +40,14 @@ use crate::transcode;
 
 /// What is to be loaded, and how rows are taken.
 pub struct Job {
-    /// The inputs in order, each with its format.
-    pub inputs: Vec<(Input, Format)>,
+    /// The inputs in order.
+    pub inputs: Vec<JobInput>,
+    /// What earlier runs of this load have settled.
+    pub before: Mark,
+    /// The checkpoint to keep.
+    pub keeping: Option<Keeping>,
+    /// Records sent again by earlier runs.
+    pub resent_before: u64,
     /// How inputs are cut into rows.
     pub framing: Framing,
     /// Which rows are loaded.
@@ -49,6 +64,25 @@ pub struct Job {
     pub shutdown_timeout: Duration,
 }
 
+/// An input of a load.
+#[derive(Debug, Clone)]
+pub struct JobInput {
+    /// What is read.
+    pub input: Input,
+    /// How.
+    pub format: Format,
+    /// From where on.
+    pub start: Start,
+}
+
+/// What the threads and tasks of a load share.
+struct Shared {
+    ledger: Mutex<Ledger>,
+    /// Something in the ledger has changed.
+    moved: Condvar,
+    rejects: Mutex<Option<Rejects>>,
+}
+
 /// Which rows are loaded, counted over all inputs.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RowRange {
@@ -61,14 +95,26 @@ pub struct RowRange {
 }
 
 /// How a load has ended.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Outcome {
     /// What became of the rows that were read.
     pub records: Records,
-    /// Rows passed over by `skip`.
+    /// Rows passed over by `skip`, or settled by earlier runs.
     pub skipped: u64,
+    /// What earlier runs had settled, for a load that goes on.
+    pub resumed_from: Option<MarkRecords>,
+    /// All rows that are settled without a gap, over all runs.
+    pub settled: MarkRecords,
+    /// Records of the settled prefix, over all runs.
+    pub settled_records: u64,
+    /// Records sent again, over all runs.
+    pub resent_total: u64,
+    /// The inputs were read to their end, or as far as was asked for.
+    pub all_read: bool,
     /// Nothing was to be sent.
     pub dry_run: bool,
+    /// Earlier runs had settled everything.
+    pub nothing_left: bool,
     /// Bytes read from the inputs.
     pub bytes_read: u64,
     /// Bytes of the records sent, without resends.
@@ -86,19 +132,24 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// A load of which earlier runs have settled everything.
+    pub fn nothing_left(checkpoint: &Checkpoint) -> Self {
+        Self {
+            skipped: checkpoint.records.rows(),
+            resumed_from: Some(checkpoint.records),
+            settled: checkpoint.records,
+            settled_records: checkpoint.records.accepted,
+            resent_total: checkpoint.resent,
+            nothing_left: true,
+            ..Self::default()
+        }
+    }
+
     /// A load that failed before anything was read.
     pub fn nothing(failure: Failure) -> Self {
         Self {
-            records: Records::default(),
-            skipped: 0,
-            dry_run: false,
-            bytes_read: 0,
-            bytes_sent: 0,
-            counts: Counts::default(),
-            stream_id: None,
-            elapsed: Duration::ZERO,
-            digits_cut: 0,
             failure: Some(failure),
+            ..Self::default()
         }
     }
 }
@@ -111,13 +162,27 @@ const BATCHES_QUEUED_MAX: usize = 2;
 pub async fn run(job: Job, connector: Connector, config: Config, observer: Observer) -> Outcome {
     let (batches, queue) = mpsc::channel(BATCHES_QUEUED_MAX);
     let shutdown_timeout = job.shutdown_timeout;
-    let work = Work::start(job, batches, &observer);
+    let resent_before = job.resent_before;
+    let bounds = Bounds {
+        unsaved_max: (job.keeping.is_some()).then_some(config.max_inflight_records as u64),
+        held_bytes_max: config.max_inflight_bytes,
+    };
+    let work = match Work::start(job, bounds, batches, &observer) {
+        Ok(work) => work,
+        Err(failure) => return Outcome::nothing(failure),
+    };
     let stream_id = Mutex::new(None);
     let interrupt = work.interrupted(shutdown_timeout, &observer);
     let ended = client::run(connector, config, queue, interrupt, |event| match event {
         client::Event::Opened { stream_id: id } => *lock(&stream_id) = Some(id),
-        client::Event::Acknowledged { batches, counts } => {
-            lock(&work.ledger).acknowledge(batches);
+        client::Event::Acknowledged { parts, counts } => {
+            let mut ledger = lock(&work.shared.ledger);
+            for part in parts {
+                ledger.acknowledge(part.id, part.records);
+            }
+            ledger.set_resent(resent_before, counts.resent);
+            drop(ledger);
+            work.shared.moved.notify_all();
             observer(LoadEvent::Acknowledged { counts });
         }
         client::Event::Recovering { fault, wait } => {
@@ -132,10 +197,21 @@ pub async fn run(job: Job, connector: Connector, config: Config, observer: Obser
 
 /// Reads, maps and checks every row like a load, and sends nothing: good rows end as unsent.
 pub async fn dry_run(job: Job, observer: Observer) -> Outcome {
-    let (batches, mut queue) = mpsc::channel(BATCHES_QUEUED_MAX);
+    let (batches, mut queue) = mpsc::channel::<Batch>(BATCHES_QUEUED_MAX);
     let shutdown_timeout = job.shutdown_timeout;
-    let work = Work::start(job, batches, &observer);
-    let drained = async { while queue.recv().await.is_some() {} };
+    let bounds = Bounds {
+        unsaved_max: None,
+        held_bytes_max: usize::MAX,
+    };
+    let work = match Work::start(job, bounds, batches, &observer) {
+        Ok(work) => work,
+        Err(failure) => return Outcome::nothing(failure),
+    };
+    let drained = async {
+        while let Some(batch) = queue.recv().await {
+            lock(&work.shared.ledger).pass(batch.id);
+        }
+    };
     tokio::select! {
         () = drained => {}
         () = work.interrupted(shutdown_timeout, &observer) => {}
@@ -143,7 +219,7 @@ pub async fn dry_run(job: Job, observer: Observer) -> Outcome {
     let ended = Ended {
         outcome: Ok(()),
         counts: Counts::default(),
-        in_doubt: 0,
+        in_doubt: Vec::new(),
     };
     let mut outcome = work.end(&ended).await;
     outcome.dry_run = true;
@@ -154,29 +230,60 @@ pub async fn dry_run(job: Job, observer: Observer) -> Outcome {
 struct Work {
     start: Instant,
     stop: Stop,
-    ledger: Arc<Mutex<Ledger>>,
+    shared: Arc<Shared>,
+    before: Mark,
+    resumes: bool,
     rows: JoinHandle<pipeline::Report>,
+    keeper: Option<Keeper>,
     signalled: Mutex<Option<Kind>>,
 }
 
 impl Work {
-    fn start(job: Job, batches: mpsc::Sender<Batch>, observer: &Observer) -> Self {
+    fn start(
+        mut job: Job,
+        bounds: Bounds,
+        batches: mpsc::Sender<Batch>,
+        observer: &Observer,
+    ) -> Result<Self, Failure> {
         let stop = Stop::default();
-        let ledger = Arc::new(Mutex::new(Ledger::default()));
+        let before = job.before.clone();
+        let ledger = Ledger::new(before.clone(), job.resent_before, bounds);
+        let shared = Arc::new(Shared {
+            ledger: Mutex::new(ledger),
+            moved: Condvar::new(),
+            rejects: Mutex::new(job.rejects.take()),
+        });
+        let keeper = match job.keeping.take() {
+            Some(keeping) => {
+                let inputs = job.inputs.iter().map(|i| i.input.clone()).collect();
+                Some(Keeper::start(
+                    keeping,
+                    inputs,
+                    Arc::clone(&shared),
+                    stop.clone(),
+                )?)
+            }
+            None => None,
+        };
+        let resumes = job.inputs.iter().any(|i| i.start != Start::Beginning);
         let rows = pipeline::start(
             job,
+            keeper.is_some(),
             batches,
             stop.clone(),
-            Arc::clone(&ledger),
+            Arc::clone(&shared),
             Arc::clone(observer),
         );
-        Self {
+        Ok(Self {
             start: Instant::now(),
             stop,
-            ledger,
+            shared,
+            before,
+            resumes,
             rows,
+            keeper,
             signalled: Mutex::new(None),
-        }
+        })
     }
 
     /// Stops reading at the first signal; completes at the second one, or when the time to
@@ -197,7 +304,8 @@ impl Work {
         // The queue is gone: whoever still transcodes stops at the next batch.
         self.stop.set();
         let rows = tokio::task::spawn_blocking(move || self.rows.join()).await;
-        let (records, bytes_sent) = lock(&self.ledger).settle(ended.in_doubt, ended.counts.resent);
+        let (records, bytes_sent) =
+            lock(&self.shared.ledger).settle(&ended.in_doubt, ended.counts.resent);
         let mut failures: Vec<Failure> = Vec::new();
         let report = match rows {
             Ok(Ok(report)) => report,
@@ -216,10 +324,24 @@ impl Work {
             let name = if terminated { "SIGTERM" } else { "SIGINT" };
             failures.push(Failure::new(kind, format!("interrupted by {name}")));
         }
+        let complete = failures.is_empty() && records.unsent + records.in_doubt == 0;
+        if let Some(keeper) = self.keeper {
+            lock(&self.shared.ledger).close(complete);
+            self.shared.moved.notify_all();
+            let ended = tokio::task::spawn_blocking(move || keeper.end()).await;
+            failures.extend(ended.ok().flatten());
+        }
+        let ledger = lock(&self.shared.ledger);
         Outcome {
             records,
-            skipped: report.skipped,
+            skipped: report.skipped + self.before.records.rows(),
+            resumed_from: self.resumes.then_some(self.before.records),
+            settled: ledger.settled().records,
+            settled_records: ledger.settled_records(),
+            resent_total: ledger.resent(),
+            all_read: report.all_read,
             dry_run: false,
+            nothing_left: false,
             bytes_read: report.bytes_read,
             bytes_sent,
             counts: ended.counts,

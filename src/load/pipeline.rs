@@ -1,8 +1,8 @@
 //! The two threads between the inputs and the client: one reads and frames, one transcodes.
 
 use std::ops::Range;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SendError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -10,12 +10,14 @@ use tokio::sync::mpsc;
 
 use super::errors::MaxErrors;
 use super::event::{LoadEvent, Observer};
-use super::ledger::Ledger;
-use super::{Job, Rejects, lock};
+use super::ledger::Origin;
+use super::mark::{Mark, MarkRecords, Reached};
+use super::resume::Start;
+use super::{Job, JobInput, Rejects, Shared, lock};
 use crate::error::{Failure, Kind};
-use crate::input::{Block, Format, Framer, Framing, Input, InputError, LongRow, Source, Stop};
+use crate::input::{Block, Framer, Framing, InputError, LongRow, Position, Source, Stop};
 use crate::protocol::Batch;
-use crate::transcode::{BatchBuilder, RowError, Transcoder};
+use crate::transcode::{BatchBuilder, EncodedBatch, RowError, Transcoder};
 
 /// Blocks that wait between the two threads.
 const BLOCKS_QUEUED_MAX: usize = 4;
@@ -29,102 +31,173 @@ const READ_ENDS_MAX: Duration = Duration::from_secs(1);
 pub(super) struct Report {
     pub bytes_read: u64,
     pub skipped: u64,
+    /// The inputs were read to their end, or as far as was asked for.
+    pub all_read: bool,
     pub digits_cut: u64,
     pub failures: Vec<Failure>,
 }
 
 /// What the reading thread hands over.
 enum Piece {
-    Begin(Arc<Source>),
-    Block(Block),
-    /// All of a source that is read, in bytes.
-    Ended(u64),
+    Begin {
+        source: Arc<Source>,
+        /// Bytes of it that are settled already.
+        settled_bytes: u64,
+    },
+    Block(Arc<Block>),
+    /// No more of a source is read.
+    Ended {
+        reached: Reached,
+        /// The source ends here.
+        whole: bool,
+    },
     Failed(InputError),
     /// The last input has ended, or reading was stopped.
     End,
 }
 
-/// Starts the threads; the handle is that of the transcoding one. The other may hang in a
+/// Starts the threads; `hashes` says whether streams are hashed. The handle is that of the transcoding one. The other may hang in a
 /// read for as long as a file system likes, and is left to the process's end.
 pub(super) fn start(
     job: Job,
+    hashes: bool,
     batches: mpsc::Sender<Batch>,
     stop: Stop,
-    ledger: Arc<Mutex<Ledger>>,
+    shared: Arc<Shared>,
     observer: Observer,
 ) -> JoinHandle<Report> {
     let (pieces, queue) = sync_channel(BLOCKS_QUEUED_MAX);
-    let (inputs, framing) = (job.inputs, job.framing);
-    let reading = stop.clone();
+    let reader = Reader {
+        inputs: job.inputs,
+        framing: job.framing,
+        hashes,
+        stop: stop.clone(),
+        pieces,
+    };
     std::thread::spawn(move || {
         // Nobody listens any more: the load has ended.
-        let _ = read(&inputs, &framing, &reading, &pieces);
+        let _ = reader.read();
     });
     std::thread::spawn(move || {
+        let before = job.before.records;
         let mut rows = Rows {
             transcoder: Transcoder::new(job.target, job.options),
             builder: BatchBuilder::new(),
             batches,
-            ledger,
+            shared,
             max_errors: job.max_errors,
-            rejects: job.rejects,
             observer,
-            skip: job.range.skip,
-            limit: job.range.limit.unwrap_or(u64::MAX),
+            skip: job.range.skip.saturating_sub(before.passed),
+            limit: job
+                .range
+                .limit
+                .map_or(u64::MAX, |n| n.saturating_sub(before.read())),
             min_rows: job.range.min_rows,
-            skipped: 0,
+            before,
+            counts: before,
             long_is_skipped: false,
+            all_read: false,
+            input: 0,
             bytes_before: 0,
             bytes_read: 0,
         };
         let mut failures = Vec::new();
         failures.extend(rows.run(&queue, &stop).err().flatten());
-        if let Some(rejects) = &mut rows.rejects {
+        if let Some(rejects) = lock(&rows.shared.rejects).as_mut() {
             failures.extend(rejects.flush().err());
         }
         Report {
             bytes_read: rows.bytes_read,
-            skipped: rows.skipped,
+            skipped: rows.counts.passed - before.passed,
+            all_read: rows.all_read,
             digits_cut: rows.transcoder.digits_cut(),
             failures,
         }
     })
 }
 
-fn read(
-    inputs: &[(Input, Format)],
-    framing: &Framing,
-    stop: &Stop,
-    pieces: &SyncSender<Piece>,
-) -> Result<(), SendError<Piece>> {
-    for (index, (input, format)) in inputs.iter().enumerate() {
-        if stop.is_set() {
-            break;
+/// Nobody takes pieces any more.
+struct Unheard;
+
+/// Reads the inputs one after another.
+struct Reader {
+    inputs: Vec<JobInput>,
+    framing: Framing,
+    hashes: bool,
+    stop: Stop,
+    pieces: SyncSender<Piece>,
+}
+
+impl Reader {
+    fn read(&self) -> Result<(), Unheard> {
+        for (index, job_input) in self.inputs.iter().enumerate() {
+            if self.stop.is_set() {
+                break;
+            }
+            if job_input.start == Start::Nowhere {
+                continue;
+            }
+            let mut framer = match self.open(index, job_input) {
+                Ok(framer) => framer,
+                Err(error) => return self.hand(Piece::Failed(error)),
+            };
+            self.hand(Piece::Begin {
+                source: Arc::clone(framer.source()),
+                settled_bytes: match job_input.start {
+                    Start::At { .. } => framer.source_bytes(),
+                    Start::Beginning | Start::Nowhere => 0,
+                },
+            })?;
+            let failed = loop {
+                match framer.next_block() {
+                    Ok(Some(block)) => self.hand(Piece::Block(Arc::new(block)))?,
+                    Ok(None) => break None,
+                    Err(error) => break Some(error),
+                }
+            };
+            self.hand(Piece::Ended {
+                reached: Reached {
+                    position: framer.position(),
+                    source_bytes: framer.source_bytes(),
+                    hash: framer.hash().cloned(),
+                    ended: true,
+                },
+                whole: failed.is_none() && !self.stop.is_set(),
+            })?;
+            if let Some(error) = failed {
+                return self.hand(Piece::Failed(error));
+            }
         }
+        self.hand(Piece::End)
+    }
+
+    fn hand(&self, piece: Piece) -> Result<(), Unheard> {
+        self.pieces.send(piece).map_err(|_| Unheard)
+    }
+
+    fn open(&self, index: usize, job_input: &JobInput) -> Result<Framer, InputError> {
+        let JobInput {
+            input,
+            format,
+            start,
+        } = job_input;
         let source = Source {
             index,
             name: input.name(),
             format: *format,
             header: None,
         };
-        let opened = input.open(stop.clone());
-        let mut framer = match opened.and_then(|bytes| Framer::new(source, bytes, framing)) {
-            Ok(framer) => framer,
-            Err(error) => return pieces.send(Piece::Failed(error)),
+        let bytes = input.open(self.stop.clone())?;
+        let framing = Framing {
+            hashed: self.hashes && input.is_stream(),
+            ..self.framing.clone()
         };
-        pieces.send(Piece::Begin(Arc::clone(framer.source())))?;
-        loop {
-            match framer.next_block() {
-                Ok(Some(block)) => pieces.send(Piece::Block(block))?,
-                Ok(None) => break pieces.send(Piece::Ended(framer.source_bytes()))?,
-                Err(error) => {
-                    pieces.send(Piece::Ended(framer.source_bytes()))?;
-                    return pieces.send(Piece::Failed(error));
-                }
-            }
+        let mut framer = Framer::new(source, bytes, &framing)?;
+        if let Start::At { position, hash, .. } = start {
+            framer.go_on(position, hash.as_deref())?;
         }
+        Ok(framer)
     }
-    pieces.send(Piece::End)
 }
 
 /// Ends the work on rows: with a failure, or because the client has ended.
@@ -134,19 +207,26 @@ struct Rows {
     transcoder: Transcoder,
     builder: BatchBuilder,
     batches: mpsc::Sender<Batch>,
-    ledger: Arc<Mutex<Ledger>>,
+    shared: Arc<Shared>,
     max_errors: MaxErrors,
-    rejects: Option<Rejects>,
     observer: Observer,
     /// Rows still to be passed over, and still to be read after them.
     skip: u64,
     limit: u64,
     min_rows: u64,
-    skipped: u64,
+    /// The rows of earlier runs.
+    before: MarkRecords,
+    /// All rows that were dealt with, over all runs. What the service refuses is counted by
+    /// the ledger.
+    counts: MarkRecords,
     /// The row over the limit that is passing is one of those passed over.
     long_is_skipped: bool,
-    /// Bytes of the sources before the one being read.
-    bytes_before: u64,
+    all_read: bool,
+    /// The input being read.
+    input: usize,
+    /// What makes bytes of the input being read into bytes of all of them; less than zero
+    /// where an earlier run has read some.
+    bytes_before: i64,
     bytes_read: u64,
 }
 
@@ -155,7 +235,10 @@ impl Rows {
         let mut stopped_for = Duration::ZERO;
         loop {
             match queue.recv_timeout(STOP_CHECK) {
-                Ok(Piece::Begin(source)) => self.begin(&source)?,
+                Ok(Piece::Begin {
+                    source,
+                    settled_bytes,
+                }) => self.begin(&source, settled_bytes)?,
                 Ok(Piece::Block(block)) => {
                     self.block(&block)?;
                     // The reading thread ends when nobody listens.
@@ -163,7 +246,7 @@ impl Rows {
                         return self.finish(true);
                     }
                 }
-                Ok(Piece::Ended(bytes)) => self.bytes_read = self.bytes_before + bytes,
+                Ok(Piece::Ended { reached, whole }) => self.ended(reached, whole),
                 Ok(Piece::Failed(error)) => return Err(Some(error.into())),
                 Ok(Piece::End) => return self.finish(!stop.is_set()),
                 Err(RecvTimeoutError::Disconnected) => {
@@ -181,8 +264,9 @@ impl Rows {
         }
     }
 
-    fn begin(&mut self, source: &Source) -> Result<(), Stopped> {
-        self.bytes_before = self.bytes_read;
+    fn begin(&mut self, source: &Source, settled_bytes: u64) -> Result<(), Stopped> {
+        self.input = source.index;
+        self.bytes_before = self.bytes_read as i64 - settled_bytes as i64;
         (self.observer)(LoadEvent::InputStarted {
             index: source.index,
             name: source.name.clone(),
@@ -198,9 +282,36 @@ impl Rows {
         })
     }
 
-    fn block(&mut self, block: &Block) -> Result<(), Stopped> {
-        self.bytes_read = self.bytes_before + block.source_bytes;
+    fn ended(&mut self, reached: Reached, whole: bool) {
+        self.count_bytes(reached.source_bytes);
+        if whole {
+            lock(&self.shared.ledger).input_ended(self.input, reached.clone());
+            self.mark(reached);
+        }
+    }
+
+    fn count_bytes(&mut self, source_bytes: u64) {
+        let bytes = self.bytes_before + source_bytes as i64;
+        self.bytes_read = u64::try_from(bytes).unwrap_or(0);
+    }
+
+    /// All rows before this place are dealt with, as far as this thread goes.
+    fn mark(&mut self, reached: Reached) {
+        let rejects = lock(&self.shared.rejects).as_ref().map(Rejects::len);
+        lock(&self.shared.ledger).mark(Mark {
+            input: self.input,
+            reached,
+            records: self.counts,
+            rejects: rejects.unwrap_or_default(),
+        });
+        self.shared.moved.notify_all();
+    }
+
+    fn block(&mut self, block: &Arc<Block>) -> Result<(), Stopped> {
+        self.count_bytes(block.source_bytes);
         let mut rows = self.rows_wanted(block.rows.len());
+        let (first, end) = (rows.start, rows.end);
+        let mut bad = Vec::new();
         let mut result = Ok(());
         while let Err((index, error)) =
             self.transcoder
@@ -208,16 +319,36 @@ impl Rows {
         {
             rows.start = index + 1;
             let bytes = block.row_with_end(&block.rows[index]);
+            bad.push(index);
             result = self.reject(&block.source, error, bytes);
             if result.is_err() {
                 break;
             }
         }
         // What is good goes out even if the load ends here.
-        self.send()?;
-        result?;
-        if let Some(long) = &block.long {
-            self.long_row(block, long)?;
+        self.send(block, first, &bad)?;
+        let unread = match result {
+            Err(_) => bad.last(),
+            Ok(()) => Some(&end),
+        };
+        if let Some(row) = unread.and_then(|&row| block.rows.get(row)) {
+            self.mark_in(block, row.start, row.line);
+            result?;
+        } else if let Some(long) = block.long {
+            result = self.long_row(block, &long);
+            match (&result, block.end) {
+                (Err(_), _) => {
+                    let start = block.data.len().min(long.start);
+                    if long.begins {
+                        self.mark_in(block, start, long.line);
+                    }
+                    result?;
+                }
+                (Ok(()), Some(end)) => self.mark_end(block, end),
+                (Ok(()), None) => {}
+            }
+        } else if let Some(end) = block.end {
+            self.mark_end(block, end);
         }
         (self.observer)(LoadEvent::Read {
             bytes: self.bytes_read,
@@ -225,11 +356,30 @@ impl Rows {
         Ok(())
     }
 
+    fn mark_in(&mut self, block: &Block, start: usize, line: u64) {
+        let (position, hash) = block.before(start, line);
+        self.mark(Reached {
+            source_bytes: position.byte,
+            position,
+            hash,
+            ended: false,
+        });
+    }
+
+    fn mark_end(&mut self, block: &Block, position: Position) {
+        self.mark(Reached {
+            source_bytes: position.byte,
+            position,
+            hash: block.hash_after.clone(),
+            ended: false,
+        });
+    }
+
     /// Which of the next `count` rows are neither passed over nor beyond the limit.
     fn rows_wanted(&mut self, count: usize) -> Range<usize> {
         let first = usize::try_from(self.skip).map_or(count, |skip| skip.min(count));
         self.skip -= first as u64;
-        self.skipped += first as u64;
+        self.counts.passed += first as u64;
         let most = count - first;
         let wanted = usize::try_from(self.limit).map_or(most, |limit| limit.min(most));
         self.limit -= wanted as u64;
@@ -249,34 +399,32 @@ impl Rows {
         if long.begins {
             return self.reject(&block.source, long.into(), bytes);
         }
-        if let Some(rejects) = &mut self.rejects {
-            rejects.go_on(bytes)?;
+        if let Some(rejects) = lock(&self.shared.rejects).as_mut() {
+            rejects.go_on_with(bytes)?;
         }
         Ok(())
     }
 
     fn reject(&mut self, source: &Source, error: RowError, row: &[u8]) -> Result<(), Stopped> {
         let (rejected, read) = {
-            let mut ledger = lock(&self.ledger);
+            let mut ledger = lock(&self.shared.ledger);
             ledger.reject();
             (ledger.rejected(), ledger.read() + self.builder.records())
         };
-        if self.max_errors.exceeded(rejected, read, false) {
-            let first = error.reasons.first();
-            let message = first.map_or_else(String::new, ToString::to_string);
-            let hint = match &self.rejects {
-                None => "--max-errors 10 --rejects bad.ndjson loads the good rows and keeps the bad ones".to_owned(),
-                Some(_) => format!("{rejected} rows were bad; raise --max-errors to go on"),
-            };
-            return Err(Some(
-                Failure::new(Kind::BadRow, message)
-                    .at(source.name.clone(), error.line)
-                    .hint(hint),
-            ));
+        let rejected = rejected + self.before.rejected;
+        let mut rejects = lock(&self.shared.rejects);
+        if self
+            .max_errors
+            .exceeded(rejected, read + self.before.read(), false)
+        {
+            let has_rejects = rejects.is_some();
+            return Err(Some(too_many(source, &error, rejected, has_rejects)));
         }
-        if let Some(rejects) = &mut self.rejects {
+        if let Some(rejects) = rejects.as_mut() {
             rejects.write(source, row, &error)?;
         }
+        drop(rejects);
+        self.counts.rejected += 1;
         (self.observer)(LoadEvent::RowRejected {
             source: source.name.clone(),
             error,
@@ -284,10 +432,20 @@ impl Rows {
         Ok(())
     }
 
-    fn send(&mut self) -> Result<(), Stopped> {
+    fn send(&mut self, block: &Arc<Block>, first: usize, bad: &[usize]) -> Result<(), Stopped> {
+        let bad: Arc<[usize]> = bad.into();
+        let mut origin = Origin {
+            block: Arc::clone(block),
+            first,
+            bad,
+        };
         for batch in self.builder.take() {
-            lock(&self.ledger).enter(&batch);
+            self.wait_for_room(&batch, block.data.len());
+            self.counts.accepted += u64::from(batch.records);
+            let id = lock(&self.shared.ledger).enter(&batch, Some(origin.clone()));
+            origin.first = origin.row(batch.records as usize).unwrap_or(usize::MAX);
             let batch = Batch {
+                id,
                 records: batch.records,
                 body: batch.body,
             };
@@ -297,10 +455,26 @@ impl Rows {
         Ok(())
     }
 
+    /// Waits until the ledger may hold more; not for a client that has ended.
+    fn wait_for_room(&self, batch: &EncodedBatch, block_bytes: usize) {
+        let mut ledger = lock(&self.shared.ledger);
+        while !ledger.has_room(batch.records.into(), block_bytes) && !self.batches.is_closed() {
+            self.shared.moved.notify_all();
+            (ledger, _) = self
+                .shared
+                .moved
+                .wait_timeout(ledger, STOP_CHECK)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
     /// After the last row that is read. A share of the rows can be told only of all of them.
     fn finish(&mut self, all_read: bool) -> Result<(), Stopped> {
-        let ledger = lock(&self.ledger);
-        let (rejected, read) = (ledger.rejected(), ledger.read());
+        self.all_read = all_read;
+        let ledger = lock(&self.shared.ledger);
+        let rejected = ledger.rejected() + self.before.rejected;
+        let read = ledger.read() + self.before.read();
+        drop(ledger);
         if self.max_errors.exceeded(rejected, read, all_read) {
             let message =
                 format!("{rejected} of {read} rows were bad, more than --max-errors allows");
@@ -319,6 +493,25 @@ impl Rows {
         }
         Ok(())
     }
+}
+
+/// The row that passes what is tolerated.
+pub(super) fn too_many(
+    source: &Source,
+    error: &RowError,
+    rejected: u64,
+    has_rejects: bool,
+) -> Failure {
+    let first = error.reasons.first();
+    let message = first.map_or_else(String::new, ToString::to_string);
+    let hint = match has_rejects {
+        false => "--max-errors 10 --rejects bad.ndjson loads the good rows and keeps the bad ones"
+            .to_owned(),
+        true => format!("{rejected} rows were bad; raise --max-errors to go on"),
+    };
+    Failure::new(Kind::BadRow, message)
+        .at(source.name.clone(), error.line)
+        .hint(hint)
 }
 
 impl From<InputError> for Failure {

@@ -11,4 +11,4 @@ mod window;
 pub use fault::{Fault, FaultClass};
 pub use stream::Stream;
 pub use types::{Action, Config, Counts, Now, State};
-pub use window::Batch;
+pub use window::{Batch, BatchPart};

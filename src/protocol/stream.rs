@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use super::fault::{Fault, FaultClass};
 use super::types::{Action, Config, Counts, Now, State};
-use super::window::{Batch, Window};
+use super::window::{Batch, BatchPart, Window};
 
 /// The longest wait between two attempts.
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
@@ -89,9 +89,9 @@ impl Stream {
         self.counts
     }
 
-    /// Records sent and not known to be durable.
-    pub fn records_in_doubt(&self) -> u64 {
-        self.window.records_in_doubt()
+    /// What was sent and is not known to be durable.
+    pub fn in_doubt(&self) -> Vec<BatchPart> {
+        self.window.in_doubt()
     }
 
     /// Whether a batch of this size fits into the window. One that is larger than the
@@ -216,14 +216,13 @@ impl Stream {
             return self.on_fault(now, Fault::transient(message));
         }
         let batches = (offset + 1 - self.acked_offset) as usize;
-        let records = self.window.acknowledge(batches);
+        let parts = self.window.acknowledge(batches);
         self.acked_offset = offset + 1;
-        self.counts.acknowledged += records;
+        self.counts.acknowledged += parts.iter().map(|p| p.records).sum::<u64>();
         self.failures = 0;
         self.failing_since = None;
         self.outstanding_since = (self.window.outstanding() > 0).then_some(now);
-        self.actions
-            .push_back(Action::Acknowledged { batches, records });
+        self.actions.push_back(Action::Acknowledged { parts });
         self.drained(now);
         self.close_if_done(now);
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::fault::Fault;
-use super::window::Batch;
+use super::window::{Batch, BatchPart};
 
 /// A point in time, as the time since the load began.
 pub type Now = Duration;
@@ -100,10 +100,8 @@ pub enum Action {
     Disconnect,
     /// These batches, the oldest, are durable.
     Acknowledged {
-        /// How many batches.
-        batches: usize,
-        /// How many records they hold.
-        records: u64,
+        /// Which.
+        parts: Vec<BatchPart>,
     },
     /// A fault is being recovered from.
     Recovering {

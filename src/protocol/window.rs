@@ -8,10 +8,30 @@ use bytes::Bytes;
 /// shares the body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
+    /// Tells it from others.
+    pub id: u64,
     /// How many records; at least one.
     pub records: u32,
     /// The encoded batch message.
     pub body: Bytes,
+}
+
+/// What became of a batch, or of a part of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchPart {
+    /// The batch's id.
+    pub id: u64,
+    /// How many of its records.
+    pub records: u64,
+}
+
+impl From<&Batch> for BatchPart {
+    fn from(batch: &Batch) -> Self {
+        Self {
+            id: batch.id,
+            records: batch.records.into(),
+        }
+    }
 }
 
 /// Batches in order; the first `sent` are under way on the current connection.
@@ -45,18 +65,18 @@ impl Window {
         self.sent < self.batches.len()
     }
 
-    /// Takes the first `n` batches, which are acknowledged, and returns their records.
-    pub(super) fn acknowledge(&mut self, n: usize) -> u64 {
+    /// Takes the first `n` batches, which are acknowledged.
+    pub(super) fn acknowledge(&mut self, n: usize) -> Vec<BatchPart> {
         debug_assert!(n <= self.sent, "acknowledged <= sent");
-        let mut records = 0;
+        let mut parts = Vec::with_capacity(n);
         for batch in self.batches.drain(..n) {
-            records += u64::from(batch.records);
+            self.records -= batch.records as usize;
             self.bytes -= batch.body.len();
+            parts.push(BatchPart::from(&batch));
         }
-        self.records -= records as usize;
         self.sent -= n;
         self.sent_before = self.sent_before.saturating_sub(n);
-        records
+        parts
     }
 
     /// The connection is gone: everything is to be sent again.
@@ -81,13 +101,13 @@ impl Window {
         self.bytes
     }
 
-    /// Records that were sent on any connection and are not acknowledged.
-    pub(super) fn records_in_doubt(&self) -> u64 {
+    /// What was sent on any connection and is not acknowledged.
+    pub(super) fn in_doubt(&self) -> Vec<BatchPart> {
         let sent = self.sent.max(self.sent_before);
         self.batches
             .iter()
             .take(sent)
-            .map(|b| u64::from(b.records))
-            .sum()
+            .map(BatchPart::from)
+            .collect()
     }
 }

@@ -11,15 +11,22 @@ pub struct Summary<'o> {
     table: String,
     outcome: &'o Outcome,
     rejects_file: Option<String>,
+    checkpoint: Option<String>,
 }
 
 impl<'o> Summary<'o> {
     /// The summary of a load into a table.
-    pub fn new(table: String, outcome: &'o Outcome, rejects_file: Option<String>) -> Self {
+    pub fn new(
+        table: String,
+        outcome: &'o Outcome,
+        rejects_file: Option<String>,
+        checkpoint: Option<String>,
+    ) -> Self {
         Self {
             table,
             outcome,
             rejects_file,
+            checkpoint,
         }
     }
 
@@ -27,7 +34,8 @@ impl<'o> Summary<'o> {
     pub fn exit_code(&self) -> u8 {
         match &self.outcome.failure {
             Some(failure) => failure.kind.exit_code(),
-            None if self.outcome.records.rejected > 0 => exit::REJECTS,
+            None if self.outcome.nothing_left => exit::OK,
+            None if self.rejected_in_all() > 0 => exit::REJECTS,
             None => exit::OK,
         }
     }
@@ -51,7 +59,13 @@ impl<'o> Summary<'o> {
         self.outcome.records.acked as f64 / self.seconds().max(0.001)
     }
 
-    /// Offsets of the first record and of the last in the acknowledged prefix.
+    /// Bad rows over all runs.
+    fn rejected_in_all(&self) -> u64 {
+        let before = self.outcome.resumed_from.map_or(0, |r| r.rejected);
+        before + self.outcome.records.rejected
+    }
+
+    /// Offsets of this run's first record, and of the last in the settled prefix.
     fn offsets(&self) -> (Option<u64>, Option<u64>) {
         let Records {
             acked,
@@ -59,8 +73,23 @@ impl<'o> Summary<'o> {
             in_doubt,
             ..
         } = self.outcome.records;
+        let first = self.outcome.resumed_from.map_or(0, |r| r.accepted);
         let any = acked + unsent + in_doubt > 0;
-        (any.then_some(0), acked.checked_sub(1))
+        let last = self.outcome.settled_records.checked_sub(1);
+        (any.then_some(first), last.filter(|_| !self.outcome.dry_run))
+    }
+
+    /// The counts over all runs of a load that went on.
+    fn total(&self) -> Option<Value> {
+        let before = self.outcome.resumed_from?;
+        let records = Records {
+            read: before.read() + self.outcome.records.read,
+            acked: before.accepted - before.refused + self.outcome.records.acked,
+            rejected: before.rejected + self.outcome.records.rejected,
+            resent: self.outcome.resent_total,
+            ..self.outcome.records
+        };
+        Some(counts(&records))
     }
 
     /// One JSON object on one line.
@@ -84,17 +113,10 @@ impl<'o> Summary<'o> {
             "status": self.status(),
             "exit_code": self.exit_code(),
             "dry_run": outcome.dry_run,
-            "records": {
-                "read": records.read,
-                "acked": records.acked,
-                "rejected": records.rejected,
-                "unsent": records.unsent,
-                "in_doubt": records.in_doubt,
-                "resent": records.resent,
-            },
+            "records": counts(&records),
             "skipped": outcome.skipped,
-            "resumed_from": null,
-            "total": null,
+            "resumed_from": outcome.resumed_from.map(|r| r.accepted),
+            "total": self.total(),
             "bytes": { "read": outcome.bytes_read, "sent": outcome.bytes_sent },
             "offsets": { "first": first, "last_acked": last_acked },
             "streams": streams,
@@ -103,7 +125,7 @@ impl<'o> Summary<'o> {
             "seconds": rounded(self.seconds(), 1_000.0),
             "records_per_second": rounded(self.records_per_second(), 10.0),
             "rejects_file": self.rejects_file,
-            "checkpoint": null,
+            "checkpoint": self.checkpoint,
             "error": outcome.failure.as_ref().map(error),
         })
         .to_string()
@@ -157,6 +179,7 @@ impl<'o> Summary<'o> {
 
     fn headline(&self) -> String {
         match (self.status(), self.outcome.failure.as_ref().map(|f| f.kind)) {
+            ("ok", _) if self.outcome.nothing_left => "nothing is left to load".to_owned(),
             ("ok", _) if self.outcome.dry_run => "all rows are good".to_owned(),
             ("ok", _) => "all rows acknowledged".to_owned(),
             ("rejects", _) => "finished, with rejected rows".to_owned(),
@@ -166,6 +189,17 @@ impl<'o> Summary<'o> {
             _ => "failed".to_owned(),
         }
     }
+}
+
+fn counts(records: &Records) -> Value {
+    json!({
+        "read": records.read,
+        "acked": records.acked,
+        "rejected": records.rejected,
+        "unsent": records.unsent,
+        "in_doubt": records.in_doubt,
+        "resent": records.resent,
+    })
 }
 
 fn rounded(value: f64, factor: f64) -> f64 {

@@ -12,6 +12,7 @@ use crate::rig::{AIR, Ran, Rig, air_row, numbers, sample};
 pub fn told(rig: &Rig, ran: &Ran) -> String {
     let dir = rig.path().display().to_string();
     let text = ran.stderr.replace(&dir, "DIR");
+    let text = text.replace(crate::rig::ZEROBUS, "zerobus");
     let text = text.replace(env!("CARGO_MANIFEST_DIR"), "SRC");
     format!("exit {}\n{text}", ran.code)
 }
@@ -28,6 +29,7 @@ fn a_bad_row_is_named_by_file_line_field_and_value() {
     exit 4
     error: data.ndjson:6: field "temp": "12x" is not an int32
       hint: --max-errors 10 --rejects bad.ndjson loads the good rows and keeps the bad ones
+      go on with: zerobus ingest --skip 5 --local wh --table main.default.air_quality --proto SRC/samples/air_quality.proto -o json --progress none data.ndjson
     "#);
     let summary = ran.summary();
     assert_eq!(summary["status"], "too_many_rejects");
@@ -149,6 +151,7 @@ fn inputs_that_cannot_be_read() {
     exit 1
     error: open.csv:3: a quoted cell opens here and does not close
       hint: close the quote, or double the quotes inside the cell
+      go on with: zerobus ingest --skip 1 --local wh --table main.default.air_quality --proto SRC/samples/air_quality.proto -o json --progress none open.csv
     ");
     assert_eq!(rig.air_rows().len(), 1);
     rig.file("header.csv", "device_name,tmep\na,1\n");

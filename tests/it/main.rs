@@ -12,6 +12,7 @@ mod nasty;
 mod options;
 mod oracle;
 mod record;
+mod resume;
 mod rig;
 mod signals;
 mod table;

@@ -124,9 +124,14 @@ impl Rig {
     /// Waits until the local table has this version.
     pub fn wait_for_version(&self, version: u64) {
         let log = self.path().join("wh/main/default/air_quality/_delta_log");
-        while !log.join(format!("{version:020}.json")).exists() {
+        // Far more than it takes: a load that has ended will not bring it any more.
+        for _ in 0..30_000 {
+            if log.join(format!("{version:020}.json")).exists() {
+                return;
+            }
             std::thread::sleep(std::time::Duration::from_millis(2));
         }
+        panic!("the table never came to version {version}");
     }
 
     /// Rows of the local table `main.default.air_quality`.

@@ -10,6 +10,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 fn batch(records: u32) -> Batch {
     Batch {
+        id: u64::from(records),
         records,
         body: Bytes::from(vec![0; records as usize]),
     }
@@ -17,6 +18,16 @@ fn batch(records: u32) -> Batch {
 
 fn actions(stream: &mut Stream, now: Now) -> Vec<Action> {
     std::iter::from_fn(|| stream.poll(now, true)).collect()
+}
+
+fn acknowledged(records: &[u64]) -> Action {
+    let parts = records.iter().map(|&records| BatchPart {
+        id: records,
+        records,
+    });
+    Action::Acknowledged {
+        parts: parts.collect(),
+    }
 }
 
 fn opened(config: Config) -> Stream {
@@ -43,13 +54,7 @@ fn a_load_without_faults_sends_acknowledges_and_closes() {
     stream.on_ack(SECOND, 1);
     assert_eq!(
         actions(&mut stream, SECOND),
-        [
-            Action::Acknowledged {
-                batches: 2,
-                records: 7
-            },
-            Action::HalfClose
-        ]
+        [acknowledged(&[3, 4]), Action::HalfClose]
     );
     stream.on_fault(SECOND, Fault::transient("ended with OK"));
     assert_eq!(stream.state(), &State::Closed);
@@ -77,6 +82,7 @@ fn the_window_is_bounded_in_records_and_in_bytes() {
     assert!(stream.has_room(&batch(4)));
     assert!(!stream.has_room(&batch(5)));
     let heavy = Batch {
+        id: 0,
         records: 1,
         body: Bytes::from(vec![0; 95]),
     };
@@ -121,7 +127,7 @@ fn after_a_fault_what_is_unacknowledged_is_sent_again_from_offset_zero() {
         panic!("{:?}", stream.state());
     };
     assert!(until >= SECOND + Config::default().recovery_backoff);
-    assert_eq!(stream.records_in_doubt(), 5);
+    assert_eq!(stream.in_doubt().iter().map(|p| p.records).sum::<u64>(), 5);
     actions(&mut stream, SECOND);
     stream.on_time(until);
     assert_eq!(actions(&mut stream, until), [Action::Connect]);
@@ -220,10 +226,7 @@ fn a_close_signal_drains_and_reconnects_without_resending() {
     assert_eq!(
         actions(&mut stream, SECOND),
         [
-            Action::Acknowledged {
-                batches: 1,
-                records: 1
-            },
+            acknowledged(&[1]),
             Action::HalfClose,
             Action::Disconnect,
             Action::Connect
@@ -380,6 +383,7 @@ fn nothing_is_lost_whatever_the_seed() {
             assert!(steps < 100_000, "seed {seed}: no end, {:?}", stream.state());
             while accepted < ALL {
                 let next = Batch {
+                    id: accepted.into(),
                     records: 1 + u32::from(accepted % 3),
                     body: Bytes::from(vec![accepted]),
                 };

@@ -1,0 +1,179 @@
+//! What `--checkpoint` and `--resume` make of a load: a new one, the rest of an earlier one,
+//! or nothing at all.
+
+use std::path::{Path, PathBuf};
+
+use super::again::{self, GoOn};
+use crate::cli::IngestArgs;
+use crate::error::{Failure, Kind};
+use crate::input::{CsvDialect, Format, Input};
+use crate::load::{Checkpoint, CheckpointFile, Identity, Keeping, Rejects, Rest, Start, rest};
+use crate::report::write_line;
+use crate::transcode::Target;
+
+/// A load by its checkpoint.
+pub(super) struct Kept {
+    pub file: CheckpointFile,
+    pub checkpoint: Checkpoint,
+    /// For each input; none if the load begins.
+    pub starts: Option<Vec<Start>>,
+    /// There is nothing left to load.
+    pub nothing_left: bool,
+}
+
+impl Kept {
+    /// Opens the checkpoint, if one is asked for.
+    ///
+    /// # Errors
+    /// One that belongs to another load, is not finished and not to be resumed, is held by
+    /// another process, or cannot be read or written.
+    pub(super) fn open(
+        args: &IngestArgs,
+        inputs: &[(Input, Format)],
+        identity: Identity,
+        load_id: &str,
+    ) -> Result<Option<Self>, Failure> {
+        let Some(path) = &args.checkpoint else {
+            return Ok(None);
+        };
+        let (file, found) = CheckpointFile::open(path)?;
+        let fresh = || Checkpoint::new(identity.clone(), load_id.to_owned());
+        let place = path.display().to_string();
+        let (checkpoint, rest) = match found {
+            None => (fresh(), Rest::Anew),
+            Some(found) if !args.resume && found.finished => (fresh(), Rest::Anew),
+            Some(found) if !args.resume => {
+                let rows = found.records.rows();
+                let message =
+                    format!("holds a load that is not finished ({rows} rows are settled)");
+                let again = again::command(std::env::args_os(), GoOn::Resume);
+                return Err(Failure::new(Kind::Settings, message)
+                    .at(place, None)
+                    .hint(format!("go on with: {again}")));
+            }
+            Some(found) => {
+                check_identity(&found.identity, &identity, &place)?;
+                match rest(&found, inputs)? {
+                    Rest::Anew => {
+                        if !args.quiet {
+                            write_line(&format!(
+                                "{place}: that load is finished; these inputs are a new one"
+                            ));
+                        }
+                        (fresh(), Rest::Anew)
+                    }
+                    other => (found, other),
+                }
+            }
+        };
+        let nothing_left = matches!(rest, Rest::Nothing);
+        if nothing_left && !args.quiet {
+            write_line(&format!(
+                "{place}: these inputs are loaded, nothing is left to do"
+            ));
+        }
+        let starts = match rest {
+            Rest::Some(starts) => Some(starts),
+            Rest::Nothing => Some(vec![Start::Nowhere; inputs.len()]),
+            Rest::Anew => None,
+        };
+        Ok(Some(Self {
+            file,
+            checkpoint,
+            starts,
+            nothing_left,
+        }))
+    }
+
+    /// The rejects of this load: those of an earlier run go on where the checkpoint stands.
+    pub(super) fn rejects(&mut self, path: &Path) -> Result<Rejects, Failure> {
+        let name = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let known = self.checkpoint.rejects_file.replace(name.clone());
+        match self.starts.is_some() && known == Some(name) {
+            true => Rejects::go_on(path, self.checkpoint.rejects),
+            false => {
+                self.checkpoint.rejects = Default::default();
+                Rejects::create(path)
+            }
+        }
+    }
+
+    pub(super) fn keeping(self, max_inflight: u32) -> Keeping {
+        Keeping {
+            file: self.file,
+            checkpoint: self.checkpoint,
+            every: u64::from(max_inflight / 2).max(1),
+        }
+    }
+}
+
+/// What a load is, for its checkpoint.
+pub(super) fn identity(
+    args: &IngestArgs,
+    inputs: &[(Input, Format)],
+    target: &Target,
+    workspace: String,
+) -> Identity {
+    let formats: Vec<String> = inputs
+        .iter()
+        .map(|(_, format)| format_name(*format))
+        .collect();
+    let mut framing = match formats.split_first() {
+        Some((first, rest)) if rest.iter().all(|f| f == first) => first.clone(),
+        _ => formats.join("; "),
+    };
+    if args.no_header {
+        framing.push_str(" --no-header");
+    }
+    if !args.columns.is_empty() {
+        framing.push_str(&format!(" --columns {}", args.columns.join(",")));
+    }
+    Identity {
+        workspace,
+        table: args.table.to_string(),
+        message: match target {
+            Target::Proto(plan) => Some(plan.root().name.clone()),
+            Target::Json => None,
+        },
+        framing,
+    }
+}
+
+fn format_name(format: Format) -> String {
+    match format {
+        Format::Ndjson => "ndjson".to_owned(),
+        Format::Json => "json".to_owned(),
+        Format::Csv(CsvDialect { delimiter, quote }) => {
+            let quote = quote.map(char::from).map(String::from).unwrap_or_default();
+            format!(
+                "csv --delimiter {:?} --quote {quote:?}",
+                char::from(delimiter)
+            )
+        }
+    }
+}
+
+fn check_identity(found: &Identity, now: &Identity, place: &str) -> Result<(), Failure> {
+    let json = |message: &Option<String>| message.clone().unwrap_or("JSON records".to_owned());
+    for (what, was, is) in [
+        ("workspace", &found.workspace, &now.workspace),
+        ("table", &found.table, &now.table),
+        ("record", &json(&found.message), &json(&now.message)),
+        ("format", &found.framing, &now.framing),
+    ] {
+        if was != is {
+            let message =
+                format!("is the checkpoint of another load: its {what} is {was}, not {is}");
+            return Err(Failure::new(Kind::Settings, message)
+                .at(place.to_owned(), None)
+                .hint("give each load a checkpoint of its own, or the flags that it began with"));
+        }
+    }
+    Ok(())
+}
+
+/// The directory of a local load, as a workspace's name.
+pub(super) fn local_workspace(dir: &Path) -> String {
+    let dir: PathBuf = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
+    dir.display().to_string()
+}
