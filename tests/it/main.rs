@@ -10,6 +10,7 @@ mod faults;
 mod load;
 mod options;
 mod oracle;
+mod random;
 mod rig;
 mod signals;
 mod table;
