@@ -9,6 +9,8 @@ use zerobus::transcode::{Reason, ReasonKind};
 
 use super::Subject;
 use super::schema::Schema;
+use super::strict::Faults;
+use super::tokens::{is_not_a, last_token, shown, unquoted, whole};
 use super::values::Plain;
 
 pub struct Difference {
@@ -37,7 +39,7 @@ pub enum Outcome {
 #[derive(Clone, Copy)]
 pub enum Excuse {
     /// That we refuse, for this reason, what they take.
-    Refusal(fn(&Reason) -> bool),
+    Refusal(fn(&Reason, &Faults) -> bool),
     /// That they refuse a token, with this error, which we take. In its place goes what
     /// means the same to both.
     Acceptance(fn(error: &str, token: &str) -> Option<String>),
@@ -56,8 +58,8 @@ impl Difference {
         Subject::new(schema.compile().unwrap())
     }
 
-    pub fn excuses_refusal(&self, reason: &Reason) -> bool {
-        matches!(self.excuse, Excuse::Refusal(excuses) if excuses(reason))
+    pub fn excuses_refusal(&self, reason: &Reason, faults: &Faults) -> bool {
+        matches!(self.excuse, Excuse::Refusal(excuses) if excuses(reason, faults))
     }
 
     /// The row with what they refuse written as they take it.
@@ -92,8 +94,9 @@ pub const DIFFERENCES: &[Difference] = &[
         prost_reflect: Outcome::As(r#"{"n":2}"#),
         json_format: Outcome::Refused,
         reason: "readers disagree on which of the two counts",
-        excuse: Excuse::Refusal(|reason| {
-            reason.kind == ReasonKind::Duplicate && reason.message == "given twice"
+        excuse: Excuse::Refusal(|reason, faults| {
+            let twice = reason.message == "given twice" && faults.field_twice;
+            reason.kind == ReasonKind::Duplicate && twice
         }),
     },
     Difference {
@@ -104,7 +107,9 @@ pub const DIFFERENCES: &[Difference] = &[
         prost_reflect: Outcome::As(r#"{"m":1}"#),
         json_format: Outcome::As(r#"{"m":1}"#),
         reason: "the service refuses such a record",
-        excuse: Excuse::Refusal(|reason| reason.kind == ReasonKind::Missing),
+        excuse: Excuse::Refusal(|reason, faults| {
+            reason.kind == ReasonKind::Missing && (faults.missing || faults.field_twice)
+        }),
     },
     Difference {
         name: "an enum number without a name",
@@ -114,9 +119,9 @@ pub const DIFFERENCES: &[Difference] = &[
         prost_reflect: Outcome::As(r#"{"k":7}"#),
         json_format: Outcome::As(r#"{"k":7}"#),
         reason: "the column holds the name",
-        excuse: Excuse::Refusal(|reason| {
-            let number = shown(reason).parse::<i32>().is_ok();
-            reason.kind == ReasonKind::Type && number && is_not_a(reason, "value of ")
+        excuse: Excuse::Refusal(|reason, faults| {
+            let number = shown(reason).parse::<i32>().is_ok() && is_not_a(reason, "value of ");
+            reason.kind == ReasonKind::Type && number && (faults.unnamed || faults.field_twice)
         }),
     },
     Difference {
@@ -160,12 +165,18 @@ pub const DIFFERENCES: &[Difference] = &[
         prost_reflect: Outcome::As(r#"{"n":-9223372036854775808}"#),
         json_format: Outcome::Refused,
         reason: "a number is kept as it is or refused, never brought into range",
-        excuse: Excuse::Refusal(|reason| {
+        excuse: Excuse::Refusal(|reason, _| {
             let bounds = [-(2f64.powi(63)), 2f64.powi(63), 2f64.powi(64)];
             let at_bound = shown(reason)
                 .parse()
                 .is_ok_and(|n: f64| bounds.contains(&n));
-            reason.kind == ReasonKind::Range && at_bound
+            let mut unsigned = [" a uint64 ", " a fixed64 "].into_iter();
+            let digits = whole(shown(reason)).unwrap_or_default();
+            let fits = match unsigned.any(|ty| reason.message.contains(ty)) {
+                true => digits.parse::<u64>().is_ok(),
+                false => digits.parse::<i64>().is_ok(),
+            };
+            reason.kind == ReasonKind::Range && at_bound && !fits
         }),
     },
     Difference {
@@ -189,9 +200,11 @@ pub const DIFFERENCES: &[Difference] = &[
         prost_reflect: Outcome::As(r#"{"n":1}"#),
         json_format: Outcome::As(r#"{"n":1}"#),
         reason: "every digit counts; others go through a double",
-        excuse: Excuse::Refusal(|reason| {
-            let whole = shown(reason).parse().is_ok_and(|n: f64| n.fract() == 0.0);
-            whole && reason.message.contains(" is not a whole number")
+        excuse: Excuse::Refusal(|reason, _| {
+            let rounds = shown(reason).parse().is_ok_and(|n: f64| n.fract() == 0.0);
+            rounds
+                && whole(shown(reason)).is_none()
+                && reason.message.contains(" is not a whole number")
         }),
     },
     Difference {
@@ -202,12 +215,14 @@ pub const DIFFERENCES: &[Difference] = &[
         prost_reflect: Outcome::As(r#"{"d":0.5}"#),
         json_format: Outcome::As(r#"{"d":0.5}"#),
         reason: "`+5`, `007`, `inf`: each library takes others",
-        excuse: Excuse::Refusal(|reason| {
+        excuse: Excuse::Refusal(|reason, _| {
             let text = unquoted(reason).unwrap_or_default();
             let number = text.parse::<i128>().is_ok() || text.parse::<f64>().is_ok();
+            let ours = serde_json::from_str::<serde_json::Number>(text).is_ok()
+                || ["NaN", "Infinity", "-Infinity"].contains(&text);
             let types = ["int", "uint", "sint", "fixed", "sfixed", "double", "float"];
             let numeric = types.iter().any(|ty| is_not_a(reason, ty));
-            reason.kind == ReasonKind::Type && number && numeric
+            reason.kind == ReasonKind::Type && number && !ours && numeric
         }),
     },
     Difference {
@@ -218,12 +233,16 @@ pub const DIFFERENCES: &[Difference] = &[
         prost_reflect: Outcome::As(r#"{"f":"Infinity"}"#),
         json_format: Outcome::As(r#"{"f":"Infinity"}"#),
         reason: "a number is kept as it is or refused, as without the quotes",
-        excuse: Excuse::Refusal(|reason| {
-            let infinite = |text: &str| text.parse().is_ok_and(|n: f32| n.is_infinite());
-            let float = ["for a double", "for a float"]
-                .iter()
-                .any(|t| reason.message.ends_with(t));
-            reason.kind == ReasonKind::Range && float && unquoted(reason).is_some_and(infinite)
+        excuse: Excuse::Refusal(|reason, _| {
+            let text = unquoted(reason).unwrap_or_default();
+            let double = text.parse().is_ok_and(|n: f64| n.is_infinite());
+            let float = text.parse().is_ok_and(|n: f32| n.is_infinite());
+            let beyond = match reason.message.split_once(" is out of range for a ") {
+                Some((_, "double")) => double,
+                Some((_, "float")) => float,
+                _ => false,
+            };
+            reason.kind == ReasonKind::Range && beyond
         }),
     },
     Difference {
@@ -306,7 +325,7 @@ pub const DIFFERENCES: &[Difference] = &[
         prost_reflect: Outcome::As(r#"{"t":"2016-12-31T23:59:59Z"}"#),
         json_format: Outcome::Refused,
         reason: "a TIMESTAMP has no place for it",
-        excuse: Excuse::Refusal(|reason| {
+        excuse: Excuse::Refusal(|reason, _| {
             let text = unquoted(reason).unwrap_or_default();
             text.get(16..19) == Some(":60") && reason.message.contains(" is not a timestamp")
         }),
@@ -320,7 +339,7 @@ pub const DIFFERENCES: &[Difference] = &[
         prost_reflect: Outcome::As(r#"{"d":"1s"}"#),
         json_format: Outcome::As(r#"{"d":"1s"}"#),
         reason: "a duration has nine",
-        excuse: Excuse::Refusal(|reason| {
+        excuse: Excuse::Refusal(|reason, _| {
             let fraction = unquoted(reason).and_then(|text| text.split_once('.'));
             let long = fraction.is_some_and(|(_, fraction)| fraction.len() > "123456789s".len());
             long && reason.message.contains(" is not a duration")
@@ -334,18 +353,19 @@ pub const DIFFERENCES: &[Difference] = &[
         prost_reflect: Outcome::As(r#"{"b":"AA=="}"#),
         json_format: Outcome::As(r#"{"b":"AA=="}"#),
         reason: "no encoder writes it: the text was cut or changed",
-        excuse: Excuse::Refusal(|reason| {
-            const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
-                .with_decode_allow_trailing_bits(true)
-                .with_decode_padding_mode(DecodePaddingMode::Indifferent);
-            const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
-            const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
+        excuse: Excuse::Refusal(|reason, _| {
             let text = unquoted(reason).unwrap_or("?");
-            let decodes = STANDARD.decode(text).is_ok() || URL_SAFE.decode(text).is_ok();
-            reason
+            let decodes = |trailing_bits| {
+                let config = GeneralPurposeConfig::new()
+                    .with_decode_allow_trailing_bits(trailing_bits)
+                    .with_decode_padding_mode(DecodePaddingMode::Indifferent);
+                let decodes = |a| GeneralPurpose::new(a, config).decode(text).is_ok();
+                decodes(&alphabet::STANDARD) || decodes(&alphabet::URL_SAFE)
+            };
+            let base64 = reason
                 .message
-                .ends_with(" is not base64 text, as bytes must be")
-                && decodes
+                .ends_with(" is not base64 text, as bytes must be");
+            base64 && decodes(true) && !decodes(false)
         }),
     },
     Difference {
@@ -360,67 +380,3 @@ pub const DIFFERENCES: &[Difference] = &[
         excuse: Excuse::NeverDrawn,
     },
 ];
-
-/// The value that a reason begins with, as it is shown.
-fn shown(reason: &Reason) -> &str {
-    let message = reason.message.as_str();
-    let end = match message.strip_prefix('"') {
-        Some(rest) => rest.find('"').map_or(message.len(), |n| n + 2),
-        None => message.find(' ').unwrap_or(message.len()),
-    };
-    &message[..end]
-}
-
-fn unquoted(reason: &Reason) -> Option<&str> {
-    shown(reason).strip_prefix('"')?.strip_suffix('"')
-}
-
-/// Whether a reason says that its value is not of a type whose name begins so.
-fn is_not_a(reason: &Reason, ty: &str) -> bool {
-    let rest = reason.message[shown(reason).len()..].strip_prefix(" is not a");
-    rest.is_some_and(|rest| rest.trim_start_matches('n').trim_start().starts_with(ty))
-}
-
-/// Where the last token begins of text that ends behind a string or a number.
-fn last_token(text: &str) -> usize {
-    let (mut start, mut quoted, mut escaped) = (0, false, false);
-    let mut before = b',';
-    for (at, byte) in text.bytes().enumerate() {
-        let number = byte.is_ascii_digit() || b"+-.eE".contains(&byte);
-        match (quoted, byte) {
-            (true, _) if escaped => escaped = false,
-            (true, b'\\') => escaped = true,
-            (true, b'"') => quoted = false,
-            (true, _) => {}
-            (false, b'"') => (quoted, start) = (true, at),
-            (false, _) if number && !(before.is_ascii_digit() || b"+-.eE".contains(&before)) => {
-                start = at;
-            }
-            (false, _) => {}
-        }
-        before = if quoted { b'"' } else { byte };
-    }
-    start
-}
-
-/// The plain digits of a whole number in any form, exactly.
-fn whole(text: &str) -> Option<String> {
-    let (sign, digits) = match text.strip_prefix('-') {
-        Some(digits) => ("-", digits),
-        None => ("", text),
-    };
-    let (mantissa, exponent) = digits.split_once(['e', 'E']).unwrap_or((digits, "0"));
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let point = whole.len() as i64 + exponent.parse::<i64>().ok()?;
-    let mut digits = format!("{whole}{fraction}");
-    let zeros = usize::try_from(point - digits.len() as i64).unwrap_or(0);
-    digits.push_str(&"0".repeat(zeros.min(400)));
-    let rest = digits.split_off(usize::try_from(point).unwrap_or(0).min(digits.len()));
-    let digits = digits.trim_start_matches('0');
-    let integer = if digits.is_empty() {
-        "0".to_owned()
-    } else {
-        format!("{sign}{digits}")
-    };
-    rest.bytes().all(|b| b == b'0').then_some(integer)
-}

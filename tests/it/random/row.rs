@@ -85,7 +85,7 @@ pub fn row(rng: &mut Rng, message: &MessageDescriptor) -> String {
 pub(super) struct Writer<'r> {
     pub(super) rng: &'r mut Rng,
     /// How likely it is that a value is not what it should be.
-    stray: f64,
+    pub(super) stray: f64,
 }
 
 impl Writer<'_> {

@@ -70,7 +70,7 @@ impl Writer<'_> {
                 let high = f32::from_bits(low.to_bits() + 1);
                 format!("{}0000000001", (f64::from(low) + f64::from(high)) / 2.0)
             }
-            5 if self.stray() => self
+            5 if self.stray > 0.0 => self
                 .pick(&["3.5e38", "-1e40", "1e308", "-1e309"])
                 .to_owned(),
             6 => format!("{}.{}", self.rng.i32(-1000..1000), self.rng.u32(0..1000)),
