@@ -11,6 +11,7 @@ mod load;
 mod nasty;
 mod options;
 mod oracle;
+mod random;
 mod record;
 mod resume;
 mod rig;
