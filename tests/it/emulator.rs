@@ -94,6 +94,8 @@ fn options(dir: &Path) -> Options {
         clients: vec![("id".into(), "secret".into())],
         auto_create: false,
         commit_interval: Duration::ZERO,
+        faults: Vec::new(),
+        seed: 0,
     }
 }
 
