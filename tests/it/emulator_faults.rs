@@ -56,6 +56,10 @@ fn reconnects(summary: &Value) -> u64 {
     summary["streams"][0]["reconnects"].as_u64().unwrap()
 }
 
+fn throttled(summary: &Value) -> f64 {
+    summary["throttled_seconds"].as_f64().unwrap()
+}
+
 /// A load that fails for good: its exit code and the kind of its error.
 fn fails(faults: &[&str], more: &[&str]) -> (i32, Value, String) {
     let (ran, landed) = load_rows(&rows(), faults, more);
@@ -98,7 +102,7 @@ fn a_refused_creation_is_tried_again_if_that_may_help() {
 #[test]
 fn a_late_or_missing_answer_to_the_creation_is_not_waited_for_for_ever() {
     survives(&["delay:at=create,for=50ms"], &[]);
-    let impatient = ["--recovery-timeout", "300ms"];
+    let impatient = ["--recovery-timeout", "1s"];
     survives(&["delay:at=create,for=60s,times=1"], &impatient);
     survives(&["stall:at=create,times=1"], &impatient);
     survives(&["drop:at=create,times=2"], &[]);
@@ -111,7 +115,7 @@ fn a_throttled_creation_spends_no_retries() {
         "throttle:at=create,every=2,times=1",
     ];
     let summary = survives(&faults, &["--recovery-retries", "0"]);
-    assert_eq!(summary["throttled_seconds"], 1.01);
+    assert!(throttled(&summary) > 1.0, "{summary}");
 }
 
 // ---- an open stream ----
@@ -152,7 +156,7 @@ fn throttling_waits_as_long_as_it_is_told() {
         ],
         &["--recovery-retries", "0"],
     );
-    assert_eq!(summary["throttled_seconds"], 1.02);
+    assert!(throttled(&summary) > 1.0, "{summary}");
 }
 
 #[test]
@@ -250,15 +254,12 @@ fn the_token_endpoint_fails_like_any_other() {
         ],
         &["--recovery-retries", "0"],
     );
-    assert_eq!(summary["throttled_seconds"], 1.0);
+    assert!(throttled(&summary) >= 1.0, "{summary}");
     survives(
         &["fail:at=token,times=1", "drop:at=token,every=2,times=1"],
         &[],
     );
-    survives(
-        &["stall:at=token,times=1"],
-        &["--recovery-timeout", "300ms"],
-    );
+    survives(&["stall:at=token,times=1"], &["--recovery-timeout", "1s"]);
     let fault = "fail:at=token,status=403,message=you shall not";
     let (code, kind, stderr) = fails(&[fault], &[]);
     assert_eq!((code, kind), (1, json!("credentials")));
