@@ -66,7 +66,7 @@ _zerobus() {
             return 0
             ;;
         zerobus__subcmd__emulator)
-            opts="-h --dir --listen --client --auto-create --commit-interval --help"
+            opts="-h --dir --listen --client --auto-create --commit-interval --fault --seed --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -85,6 +85,14 @@ _zerobus() {
                     return 0
                     ;;
                 --commit-interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --fault)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --seed)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -147,9 +147,11 @@ _arguments "${_arguments_options[@]}" : \
 '--listen=[The address to listen on; port 0 takes a free one]:ADDRESS:_default' \
 '*--client=[Accepted credentials, repeatable \[default\: a pair made at start and printed\]]:ID:SECRET:_default' \
 '--commit-interval=[The least spacing of a table'\''s Delta commits; 0s\: as soon as rows wait]:DURATION:_default' \
+'*--fault=[A fault on purpose, repeatable\: KIND\[\:KEY=VALUE,...\], see --help]:SPEC:_default' \
+'--seed=[Settles what faults do by chance\: same seed, same order of connections, same faults]:N:_default' \
 '--auto-create[Make a table that does not exist from the first stream'\''s descriptor]' \
-'-h[Print help]' \
-'--help[Print help]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
 && ret=0
 ;;
 (completions)

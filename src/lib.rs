@@ -13,6 +13,7 @@
 pub mod cli;
 pub mod client;
 pub mod commands;
+mod duration;
 #[cfg(feature = "emulator")]
 pub mod emulator;
 pub mod error;

@@ -7,14 +7,47 @@ use std::time::Duration;
 use clap::Args;
 
 use super::parse;
+use crate::emulator::Fault;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
   Tables under ./wh are made from the first stream's descriptor:
     zerobus emulator --dir wh --auto-create
+  Every stream is closed after 50,000 records, as routine, and one in ten breaks off:
+    zerobus emulator --dir wh --auto-create --fault close:after=50000 --fault drop:after=9000,p=0.1
 
 It prints the lines to export for a loader in another shell. SIGTERM or Ctrl-C commits what
 was accepted and ends it.";
+
+/// At most 90 columns, so that nothing is wrapped.
+const FAULTS: &str = "\
+A fault on purpose, repeatable: KIND[:KEY=VALUE[,KEY=VALUE...]]; a comma in a value is \\,
+
+Kinds:
+fail           ends with status=CODE and message=TEXT; a stream first acknowledges all that
+               came. CODE is a gRPC status, default UNAVAILABLE; at=token it is an HTTP
+               status, default 503
+throttle       the same with RESOURCE_EXHAUSTED or HTTP 429, and retry-after=DURATION
+delay          answers for=DURATION too late; at=stream all acknowledgements from then on
+drop           cuts the TCP connection
+stall          neither reads nor answers nor closes; HTTP/2 pings are answered still
+close          sends a close signal, and ends the stream after grace=DURATION (default 1s)
+refuse-row     refuses a batch with a record that holds the bytes contains=TEXT
+wrong-ack      acknowledges once an offset=beyond all that was sent (default), offset=back
+               below the one before, or offset=repeat the one before again
+expire-tokens  forgets all tokens: at=create before that call's own is checked; at=stream
+               that stream ends with UNAUTHENTICATED
+
+Where:
+at=stream      an open stream (default), once after=N records have come on it (default 0);
+               the batch that completes them is still taken
+at=create      the creation of a stream
+at=token       a request for a token
+
+How often, of the streams, creations or requests that it may strike; unless told, always:
+every=N        each Nth
+p=P            each with this probability, drawn by --seed
+times=N        no more than N times in all";
 
 /// Arguments of `zerobus emulator`.
 #[derive(Debug, Args)]
@@ -34,4 +67,10 @@ pub struct EmulatorArgs {
     /// The least spacing of a table's Delta commits; 0s: as soon as rows wait
     #[arg(long, value_name = "DURATION", value_parser = parse::duration, default_value = "0s")]
     pub commit_interval: Duration,
+    /// A fault on purpose, repeatable: KIND[:KEY=VALUE,...], see --help
+    #[arg(long = "fault", value_name = "SPEC", long_help = FAULTS)]
+    pub faults: Vec<Fault>,
+    /// Settles what faults do by chance: same seed, same order of connections, same faults
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
 }

@@ -1,33 +1,8 @@
-//! Durations and sizes as people write them.
-
-use std::time::Duration;
+//! Values of flags as people write them.
 
 use crate::schema::{self, ColumnType};
 
-/// So that no sum of a time and a duration overflows.
-const DURATION_MAX: Duration = Duration::from_secs(366 * 86_400);
-
-/// `200ms`, `15s`, `10m`, `2h`.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let expected = || format!("\"{text}\" is no duration, expected such as 200ms, 15s, 10m or 2h");
-    let split = text
-        .find(|c: char| c.is_ascii_alphabetic())
-        .ok_or_else(expected)?;
-    let (number, unit) = text.split_at(split);
-    let number: f64 = number.trim().parse().map_err(|_| expected())?;
-    let seconds = match unit {
-        "ms" => number / 1_000.0,
-        "s" => number,
-        "m" => number * 60.0,
-        "h" => number * 3_600.0,
-        _ => return Err(expected()),
-    };
-    let duration = Duration::try_from_secs_f64(seconds).map_err(|_| expected())?;
-    if duration > DURATION_MAX {
-        return Err(format!("\"{text}\" is more than a year"));
-    }
-    Ok(duration)
-}
+pub(super) use crate::duration::parse as duration;
 
 /// `4096`, `64KiB`, `10MB`, `1GiB`, in bytes.
 pub(super) fn size(text: &str) -> Result<usize, String> {
@@ -93,15 +68,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_and_sizes() {
-        assert_eq!(duration("200ms"), Ok(Duration::from_millis(200)));
-        assert_eq!(duration("10m"), Ok(Duration::from_secs(600)));
+    fn sizes() {
         assert_eq!(size("64MiB"), Ok(64 << 20));
         assert_eq!(size("10MB"), Ok(10_000_000));
         assert_eq!(size("4096"), Ok(4096));
-        for bad in ["", "5", "ms", "5 days", "-1s", "1e400s", "99999999h"] {
-            assert!(duration(bad).is_err(), "{bad}");
-        }
         for bad in ["", "0", "MB", "1.5MB", "-1", "99999999999999999999GB"] {
             assert!(size(bad).is_err(), "{bad}");
         }

@@ -29,6 +29,8 @@ pub(super) async fn run(args: EmulatorArgs) -> Result<u8, Failure> {
         clients,
         auto_create: args.auto_create,
         commit_interval: args.commit_interval,
+        faults: args.faults,
+        seed: args.seed,
     })
     .await?;
     let url = format!("http://{}", emulator.address());

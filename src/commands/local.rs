@@ -34,6 +34,8 @@ pub(super) async fn start(
         clients: vec![(CLIENT_ID.to_owned(), secret.expose().to_owned())],
         auto_create: false,
         commit_interval: Duration::ZERO,
+        faults: Vec::new(),
+        seed: 0,
     })
     .await?;
     match target {

@@ -57,6 +57,12 @@ impl Auth {
         token
     }
 
+    /// Forgets all tokens, as if they had expired.
+    pub(super) fn forget_all(&self) {
+        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        tokens.clear();
+    }
+
     /// Whether `token` may open a stream to `table`.
     pub(super) fn check(&self, token: &str, table: &str, now: Instant) -> Result<(), Refusal> {
         let tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
@@ -106,10 +112,14 @@ mod tests {
             Err(Refusal::OtherTable("a.b.c".into()))
         );
         assert_eq!(auth.check("x", "a.b.c", now), Err(Refusal::Unknown));
+        let other = auth.mint(None, now);
+        assert_eq!(auth.check(&other, "a.b.c", now), Ok(()));
         assert_eq!(
             auth.check(&token, "a.b.c", now + TOKEN_TTL),
             Err(Refusal::Unknown)
         );
+        auth.forget_all();
+        assert_eq!(auth.check(&other, "a.b.c", now), Err(Refusal::Unknown));
     }
 
     #[test]

@@ -10,26 +10,33 @@ use axum::extract::{Form, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use super::auth::{Auth, TOKEN_TTL, table_of_details};
+use super::faults::{Cut, Faults};
 
 #[derive(Clone)]
 struct Http {
     auth: Arc<Auth>,
+    faults: Option<Arc<Faults>>,
     address: SocketAddr,
 }
 
-pub(super) fn router(auth: Arc<Auth>, address: SocketAddr) -> Router {
+pub(super) fn router(auth: Arc<Auth>, faults: Option<Arc<Faults>>, address: SocketAddr) -> Router {
+    let http = Http {
+        auth,
+        faults,
+        address,
+    };
     Router::new()
         .route("/", get(root))
         .route("/.well-known/databricks-config", get(config))
         .route("/oidc/v1/token", post(token))
         .fallback(not_found)
-        .with_state(Http { auth, address })
+        .with_state(http)
 }
 
 async fn root() -> &'static str {
@@ -58,9 +65,16 @@ async fn not_found(uri: Uri) -> Response {
 
 async fn token(
     State(http): State<Http>,
+    cut: Option<Extension<Cut>>,
     headers: HeaderMap,
     form: Result<Form<HashMap<String, String>>, FormRejection>,
 ) -> Response {
+    if let Some(faults) = &http.faults {
+        let Extension(cut) = cut.unwrap_or_default();
+        if let Some(response) = faults.at_token(&cut).await {
+            return response;
+        }
+    }
     let known = basic(&headers).is_some_and(|(id, secret)| http.auth.is_client(&id, &secret));
     if !known {
         return oauth_error(

@@ -10,6 +10,7 @@ mod decode_json;
 mod decode_proto;
 mod delta_types;
 mod descriptor;
+mod faults;
 mod http;
 mod numbers;
 mod plan;
@@ -25,6 +26,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -37,7 +39,10 @@ use crate::wire::zerobus_server::ZerobusServer;
 
 use self::auth::Auth;
 use self::catalog::Catalog;
+use self::faults::{Faults, Io};
 use self::service::Service;
+
+pub use self::faults::Fault;
 
 /// A stream may have this much on its way before the server has read it.
 const STREAM_WINDOW_BYTES: u32 = 8 << 20;
@@ -64,6 +69,11 @@ pub struct Options {
     pub auto_create: bool,
     /// Least spacing of Delta commits of one table; zero: as soon as rows wait and the last commit ended.
     pub commit_interval: Duration,
+    /// Faults on purpose; none: the server behaves.
+    pub faults: Vec<Fault>,
+    /// Settles what happens by chance: the same seed and the same order of connections, the
+    /// same faults.
+    pub seed: u64,
 }
 
 /// A running server. Dropping it without [`Emulator::shutdown`] ends it too, but does
@@ -150,6 +160,8 @@ impl Emulator {
             clients,
             auto_create,
             commit_interval,
+            faults,
+            seed,
         } = options;
         let unusable = |path: &PathBuf| {
             let path = path.clone();
@@ -168,9 +180,20 @@ impl Emulator {
         let (stop, stopped) = watch::channel(false);
         let catalog = Arc::new(Catalog::new(dir, commit_interval, stopped.clone()));
         let auth = Arc::new(Auth::new(clients));
-        let service = Service::new(catalog.clone(), auth.clone(), auto_create, stopped.clone());
-        let routes = Routes::from(http::router(auth, address))
+        let faults = Faults::new(faults, seed, auth.clone(), stopped.clone());
+        let cuttable = faults.is_some();
+        let service = Service::new(
+            catalog.clone(),
+            auth.clone(),
+            auto_create,
+            faults.clone(),
+            stopped.clone(),
+        );
+        let routes = Routes::from(http::router(auth, faults, address))
             .add_service(ZerobusServer::new(service).max_decoding_message_size(REQUEST_BYTES_MAX));
+        let connections = TcpIncoming::from(listener)
+            .with_nodelay(Some(true))
+            .map(move |tcp| tcp.map(|tcp| Io::new(tcp, cuttable)));
         let mut server = JoinSet::new();
         server.spawn(
             Server::builder()
@@ -179,10 +202,7 @@ impl Emulator {
                 .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
                 .max_frame_size(FRAME_BYTES_MAX)
                 .add_routes(routes.prepare())
-                .serve_with_incoming_shutdown(
-                    TcpIncoming::from(listener).with_nodelay(Some(true)),
-                    stop_asked(stopped),
-                ),
+                .serve_with_incoming_shutdown(connections, stop_asked(stopped)),
         );
         Ok(Self {
             address,

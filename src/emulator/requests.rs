@@ -30,6 +30,23 @@ impl Records {
         }
     }
 
+    /// How many records.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Proto(records) => records.len(),
+            Self::Json(records) => records.len(),
+        }
+    }
+
+    /// The place of the first record that holds these bytes.
+    pub(super) fn position_containing(&self, bytes: &[u8]) -> Option<usize> {
+        let holds = |record: &[u8]| memchr::memmem::find(record, bytes).is_some();
+        match self {
+            Self::Proto(records) => records.iter().position(|record| holds(record)),
+            Self::Json(records) => records.iter().position(|record| holds(record.as_bytes())),
+        }
+    }
+
     fn bytes(&self) -> usize {
         match self {
             Self::Proto(records) => records.iter().map(Bytes::len).sum(),

@@ -17,14 +17,15 @@ use crate::wire::ephemeral_stream_response::Payload as Answer;
 use crate::wire::zerobus_server::Zerobus;
 use crate::wire::{
     CreateIngestStreamRequest, CreateIngestStreamResponse, EphemeralStreamRequest,
-    EphemeralStreamResponse, IngestRecordResponse, PersistentStreamRequest,
-    PersistentStreamResponse, RecordType, RetireStreamRequest, RetireStreamResponse,
+    EphemeralStreamResponse, PersistentStreamRequest, PersistentStreamResponse, RecordType,
+    RetireStreamRequest, RetireStreamResponse,
 };
 
 use super::EmulatorError;
 use super::auth::{Auth, Refusal};
 use super::catalog::Catalog;
 use super::decode::{Decoder, Format};
+use super::faults::{Cut, Faults, Reading, faultless};
 use super::requests::{Chunk, Numbering, avro};
 use super::table::{Acks, Table};
 use super::{descriptor, plan};
@@ -43,6 +44,7 @@ pub(super) struct Service {
     catalog: Arc<Catalog>,
     auth: Arc<Auth>,
     auto_create: bool,
+    faults: Option<Arc<Faults>>,
     stopped: watch::Receiver<bool>,
 }
 
@@ -55,12 +57,20 @@ impl Zerobus for Service {
         &self,
         request: Request<Streaming<EphemeralStreamRequest>>,
     ) -> Result<Response<Self::EphemeralStreamStream>, Status> {
+        if let Some(faults) = &self.faults {
+            faults.at_call();
+        }
         let name = self.authorize(request.metadata())?;
+        let cut = request.extensions().get::<Cut>().cloned();
+        let cut = cut.unwrap_or_default();
         let (answers, mut answered) = mpsc::channel(ANSWERS_MAX);
         let service = self.clone();
         // Clients wait for the headers before they send anything: answer at once.
         tokio::spawn(async move {
-            if let Err(status) = service.serve(&name, request.into_inner(), &answers).await {
+            if let Err(status) = service
+                .serve(&name, cut, request.into_inner(), &answers)
+                .await
+            {
                 // The client may be gone.
                 let _ = answers.send(Err(status)).await;
             }
@@ -93,12 +103,14 @@ impl Service {
         catalog: Arc<Catalog>,
         auth: Arc<Auth>,
         auto_create: bool,
+        faults: Option<Arc<Faults>>,
         stopped: watch::Receiver<bool>,
     ) -> Self {
         Self {
             catalog,
             auth,
             auto_create,
+            faults,
             stopped,
         }
     }
@@ -135,6 +147,7 @@ impl Service {
     async fn serve(
         mut self,
         name: &TableName,
+        cut: Cut,
         mut requests: Streaming<EphemeralStreamRequest>,
         answers: &Answers,
     ) -> Result<(), Status> {
@@ -151,6 +164,12 @@ impl Service {
             }
             None => return Err(Status::invalid_argument("no create_stream was sent")),
         };
+        if let Some(faults) = &self.faults {
+            tokio::select! {
+                outcome = faults.at_create(&cut) => outcome?,
+                () = answers.closed() => return Ok(()),
+            }
+        }
         let decoder = Arc::new(self.open(name, create).await?);
         let created = Answer::CreateStreamResponse(CreateIngestStreamResponse {
             stream_id: Some(Uuid::new_v4().to_string()),
@@ -163,25 +182,23 @@ impl Service {
         // Three stages, so that receiving, decoding and committing overlap. Dropping
         // the set ends the first two.
         let (chunks, chunked) = mpsc::channel(1);
-        let (acks, mut durable) = Acks::new();
+        let (acks, durable) = Acks::new();
+        let (mut reading, mut answering) = match &self.faults {
+            Some(faults) => faults.open(name, cut, durable),
+            None => faultless(durable),
+        };
+        reading.count(0)?;
         let mut stages = JoinSet::new();
-        stages.spawn(read(requests, chunks, self.stopped));
+        stages.spawn(read(requests, reading, chunks, self.stopped));
         stages.spawn(store(decoder, chunked, acks));
         loop {
-            let heard = tokio::select! {
-                heard = durable.recv() => heard,
+            let next = tokio::select! {
+                next = answering.next() => next,
                 () = answers.closed() => return Ok(()),
             };
-            let offset = match heard {
-                Some(Ok(offset)) => offset,
-                Some(Err(reason)) => return Err(Status::internal(reason)),
-                // Everything that was received is committed and acknowledged.
-                None => break,
-            };
-            let ack = Answer::IngestRecordResponse(IngestRecordResponse {
-                durability_ack_up_to_offset: Some(offset),
-            });
-            if answers.send(answer(ack)).await.is_err() {
+            // None: everything that was received is committed and acknowledged.
+            let Some(next) = next else { break };
+            if answers.send(answer(next?)).await.is_err() {
                 return Ok(());
             }
         }
@@ -248,27 +265,39 @@ impl Service {
 /// has arrived. An error goes behind the requests before it.
 async fn read(
     mut requests: Streaming<EphemeralStreamRequest>,
+    mut reading: Reading,
     chunks: mpsc::Sender<Result<Chunk, Status>>,
     mut stopped: watch::Receiver<bool>,
 ) -> Result<(), Status> {
     let mut numbering = Numbering::default();
     loop {
         let mut next = tokio::select! {
-            next = requests.message() => Some(next),
+            next = requests.message(), if !reading.has_stalled() => Some(next),
+            () = reading.closed() => return Ok(()),
             _ = stopped.wait_for(|stop| *stop) => requests.message().now_or_never(),
         };
         let mut chunk = Chunk::default();
         let end = loop {
             match next {
-                Some(Ok(Some(request))) => match numbering.take(request) {
-                    Ok(request) => chunk.push(request),
-                    Err(status) => break Some(Err(status)),
-                },
+                Some(Ok(Some(request))) => {
+                    let (offset, records) = match numbering.take(request) {
+                        Ok(request) => request,
+                        Err(status) => break Some(Err(status)),
+                    };
+                    if let Err(status) = reading.admit(offset, &records) {
+                        break Some(Err(status));
+                    }
+                    let count = records.len();
+                    chunk.push((offset, records));
+                    if let Err(status) = reading.count(count) {
+                        break Some(Err(status));
+                    }
+                }
                 Some(Ok(None)) => break Some(Ok(())),
                 Some(Err(status)) => break Some(Err(status)),
                 None => break None,
             }
-            if chunk.is_full() {
+            if chunk.is_full() || reading.has_stalled() {
                 break None;
             }
             next = requests.message().now_or_never();

@@ -94,6 +94,8 @@ fn options(dir: &Path) -> Options {
         clients: vec![("id".into(), "secret".into())],
         auto_create: false,
         commit_interval: Duration::ZERO,
+        faults: Vec::new(),
+        seed: 0,
     }
 }
 
@@ -747,6 +749,33 @@ async fn shutdown_commits_and_acknowledges_what_was_received() {
     drop(client);
     ended.await.unwrap().unwrap();
     assert_eq!(rows(dir.path()).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_close_signal_is_followed_by_every_acknowledgement_and_ok() {
+    let dir = TempDir::new().unwrap();
+    let mut options = options(dir.path());
+    options.faults = vec!["close:after=2,grace=1s".parse().unwrap()];
+    let server = Emulator::start(options).await.unwrap();
+    let rig = Rig { dir, server };
+    rig.server.create_table(&name(), &narrow()).await.unwrap();
+    // A client that pays no heed and goes on.
+    let mut client = rig.json().await;
+    client.batch(0, json(&[r#"{"name":"a"}"#])).await;
+    client.ack_of(0).await;
+    client.batch(1, json(&[r#"{"name":"b"}"#])).await;
+    let signal = client.answers.message().await.unwrap().unwrap().payload;
+    let Some(Answer::CloseStreamSignal(signal)) = signal else {
+        panic!("{signal:?}");
+    };
+    assert_eq!(signal.duration.unwrap().seconds, 1);
+    assert_eq!(client.next_ack().await.unwrap(), Some(1));
+    client.batch(2, json(&[r#"{"name":"c"}"#])).await;
+    assert_eq!(client.next_ack().await.unwrap(), Some(2));
+    assert_eq!(client.next_ack().await.unwrap(), None, "the end, with OK");
+    client.batch(3, json(&[r#"{"name":"late"}"#])).await;
+    assert_eq!(rig.rows().await.len(), 3);
+    rig.server.shutdown().await.unwrap();
 }
 
 #[tokio::test]

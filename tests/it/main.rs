@@ -5,6 +5,7 @@
 
 mod docs;
 mod emulator;
+mod emulator_faults;
 mod errors;
 mod faults;
 mod load;

@@ -267,7 +267,7 @@ impl Generator<'_> {
             }
             for member in 0..members {
                 let mut name = self.short_name(&FIELD_NAMES).to_owned();
-                if !names.insert(name.clone()) {
+                if !names.insert(name.to_lowercase()) {
                     name = format!("f{i}n{member}");
                 }
                 let number = self.number(&mut numbers);
