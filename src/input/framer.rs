@@ -3,13 +3,12 @@
 //! The format decides where a row ends ([`Cut`]); everything else is the same for all
 //! formats: the bytes carried over to the next block, the bounds, the positions.
 
-use std::io;
 use std::sync::Arc;
 
+use super::bytes::{Bytes, ReadError};
 use super::csv::{CsvCut, cells};
 use super::json::JsonCut;
 use super::ndjson::LineCut;
-use super::source::Bytes;
 use super::{
     Block, CsvDialect, Format, Framing, Header, InputError, Limits, LongRow, Row, RowFault, Source,
 };
@@ -81,7 +80,6 @@ pub struct Framer {
     seen: usize,
     /// Where `carry` begins in the source.
     position: u64,
-    source_bytes: u64,
     /// Where the row begins that is over the limit, while it passes in pieces.
     long: Option<u64>,
     ended: bool,
@@ -94,7 +92,8 @@ const UTF_16: [&[u8]; 2] = [b"\xFF\xFE", b"\xFE\xFF"];
 const LINE_END_BYTES_MAX: usize = 2;
 
 impl Framer {
-    /// Begins at the start of an input; reads a CSV's header.
+    /// Begins where the bytes do, which at the start of an input may be a mark of their
+    /// order; reads a CSV's header.
     ///
     /// # Errors
     /// An input that cannot be read, or whose header is no CSV record.
@@ -107,26 +106,27 @@ impl Framer {
         };
         let mut framer = Self {
             source: Arc::new(source),
+            position: bytes.position(),
             bytes,
             cut,
             limits: framing.limits,
             carry: Vec::new(),
             seen: 0,
-            position: 0,
-            source_bytes: 0,
             long: None,
             ended: false,
         };
-        framer.skip_bom()?;
+        if framer.position == 0 {
+            framer.skip_bom()?;
+        }
         if let Format::Csv(dialect) = format {
             framer.begin_csv(dialect, framing)?;
         }
         Ok(framer)
     }
 
-    /// Bytes of the source that were read.
+    /// Bytes of the source that were read, before decompression.
     pub fn source_bytes(&self) -> u64 {
-        self.source_bytes
+        self.bytes.source_bytes()
     }
 
     /// The source as the blocks refer to it.
@@ -259,7 +259,7 @@ impl Framer {
             first_byte,
             rows,
             long,
-            source_bytes: self.source_bytes,
+            source_bytes: self.bytes.source_bytes(),
         }
     }
 
@@ -305,19 +305,11 @@ impl Framer {
         match read {
             Ok(0) => {
                 self.ended = true;
-                let hint =
-                    "the rows before its end are not affected; load it again once it is complete";
-                self.bytes
-                    .check_whole(self.source_bytes)
-                    .map_err(|what| self.error(None, what, Some(hint)))?;
                 Ok(Filled::End)
             }
-            Ok(n) => {
-                self.source_bytes += n as u64;
-                Ok(Filled::Some)
-            }
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => Ok(Filled::Stopped),
-            Err(e) => Err(self.error(None, format!("cannot be read: {e}"), None)),
+            Ok(_) => Ok(Filled::Some),
+            Err(ReadError::Stopped) => Ok(Filled::Stopped),
+            Err(ReadError::Failed { message, hint }) => Err(self.error(None, message, hint)),
         }
     }
 

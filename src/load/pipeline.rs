@@ -107,7 +107,7 @@ fn read(
             format: *format,
             header: None,
         };
-        let opened = input.open(stop.clone());
+        let opened = input.open(framing.compression, stop.clone());
         let mut framer = match opened.and_then(|bytes| Framer::new(source, bytes, framing)) {
             Ok(framer) => framer,
             Err(error) => return pieces.send(Piece::Failed(error)),

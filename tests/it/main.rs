@@ -3,6 +3,8 @@
 
 #![cfg(feature = "emulator")]
 
+mod compressed;
+mod decompress;
 mod docs;
 mod emulator;
 mod errors;

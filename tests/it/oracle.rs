@@ -8,7 +8,9 @@ use proptest::prelude::*;
 use prost_reflect::prost::Message as _;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
 use serde_json::{Map, Value, json};
-use zerobus::input::{Block, Bytes, CsvDialect, Format, Framer, Framing, Source, cells};
+use zerobus::input::{
+    Block, Bytes, Compression, CsvDialect, Format, Framer, Framing, Source, cells,
+};
 use zerobus::schema::RecordPlan;
 use zerobus::transcode::{BatchBuilder, Options, Target, Transcoder};
 use zerobus::wire::ProtoEncodedRecordBatch;
@@ -67,7 +69,7 @@ impl Read for Slow {
 }
 
 fn blocks_of(format: Format, reader: impl Read + Send + 'static) -> Vec<Block> {
-    let reader = Bytes::from_reader(reader);
+    let reader = Bytes::from_reader(reader, Compression::Auto);
     let mut framer = Framer::new(source(format), reader, &Framing::default()).unwrap();
     std::iter::from_fn(|| framer.next_block().unwrap()).collect()
 }
