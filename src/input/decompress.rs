@@ -43,11 +43,12 @@ struct Chunk {
     end: Option<End>,
 }
 
-/// Why nothing follows.
-enum End {
-    Complete,
-    Stopped,
-    Unreadable(io::Error),
+/// Nothing follows, since all is read or since this has happened.
+type End = Result<(), Ended>;
+
+#[derive(Debug, Clone)]
+pub(super) enum Ended {
+    Error(ReadError),
     Damaged(Codec, Damage),
 }
 
@@ -92,12 +93,7 @@ impl Decompressor {
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Ended> {
         while self.given == self.len {
             if let Some(end) = &self.end {
-                return match end {
-                    End::Complete => Ok(0),
-                    End::Stopped => Err(Ended::Error(ReadError::Stopped)),
-                    End::Unreadable(error) => Err(Ended::Error(ReadError::of(error))),
-                    End::Damaged(codec, damage) => Err(Ended::Damaged(*codec, damage.clone())),
-                };
+                return end.clone().map(|()| 0);
             }
             let Ok(chunk) = self.chunks.recv() else {
                 let message = "the thread that decompresses has died".to_owned();
@@ -117,12 +113,6 @@ impl Decompressor {
         self.given += n;
         Ok(n)
     }
-}
-
-/// Why a read brought nothing.
-pub(super) enum Ended {
-    Error(ReadError),
-    Damaged(Codec, Damage),
 }
 
 impl Drop for Decompressor {
@@ -149,25 +139,25 @@ impl Worker {
     fn run(mut self, head: Vec<u8>) {
         let end = match self.decode(&head) {
             Ok(None) => self.read_and_decode(),
-            ended => ended,
+            Ok(Some(end)) => Ok(end),
+            Err(Abandoned) => return,
         };
-        if let Ok(Some(end)) = end {
+        if let Ok(end) = end {
             let _ = self.hand_over(Some(end));
         }
     }
 
-    fn read_and_decode(&mut self) -> Result<Option<End>, Abandoned> {
+    fn read_and_decode(&mut self) -> Result<End, Abandoned> {
         let mut input = vec![0; INPUT_BYTES];
         loop {
             let n = match self.raw.read(&mut input) {
-                Ok(0) if self.decoder.may_end() => return Ok(Some(End::Complete)),
-                Ok(0) => return Ok(Some(self.damaged(Damage::Cut))),
+                Ok(0) if self.decoder.may_end() => return Ok(Ok(())),
+                Ok(0) => return Ok(self.damaged(Damage::Cut)),
                 Ok(n) => n,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => return Ok(Some(End::Stopped)),
-                Err(e) => return Ok(Some(End::Unreadable(e))),
+                Err(e) => return Ok(Err(Ended::Error(ReadError::of(&e)))),
             };
             if let Some(end) = self.decode(&input[..n])? {
-                return Ok(Some(end));
+                return Ok(end);
             }
         }
     }
@@ -196,7 +186,7 @@ impl Worker {
     }
 
     fn damaged(&self, damage: Damage) -> End {
-        End::Damaged(self.decoder.codec(), damage)
+        Err(Ended::Damaged(self.decoder.codec(), damage))
     }
 
     fn hand_over(&mut self, end: Option<End>) -> Result<(), Abandoned> {
