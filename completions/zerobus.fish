@@ -50,6 +50,10 @@ ndjson\t'One JSON object a line'
 json\t'One array of objects, or objects one after another'
 csv\t'Comma-separated, with a header'
 tsv\t'Tab-separated, with a header'"
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l compression -d 'How inputs are decompressed; auto: each as its first bytes say' -r -f -a "auto\t'As the first bytes say'
+none\t'Not at all'
+gzip\t'All inputs must be gzip'
+zstd\t'All inputs must be zstd'"
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l max-line -d 'The longest row' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l skip -d 'Rows to pass over, counted over all inputs' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l limit -d 'Rows to read at the most, after those' -r

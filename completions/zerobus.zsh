@@ -51,6 +51,10 @@ ndjson\:"One JSON object a line"
 json\:"One array of objects, or objects one after another"
 csv\:"Comma-separated, with a header"
 tsv\:"Tab-separated, with a header"))' \
+'--compression=[How inputs are decompressed; auto\: each as its first bytes say]:HOW:((auto\:"As the first bytes say"
+none\:"Not at all"
+gzip\:"All inputs must be gzip"
+zstd\:"All inputs must be zstd"))' \
 '--max-line=[The longest row]:SIZE:_default' \
 '--skip=[Rows to pass over, counted over all inputs]:N:_default' \
 '--limit=[Rows to read at the most, after those]:N:_default' \

@@ -87,6 +87,9 @@ pub struct IngestArgs {
     /// How rows are read; auto: by the file's name, ndjson for standard input
     #[arg(long, value_enum, default_value_t = FormatArg::Auto, help_heading = "Input")]
     pub format: FormatArg,
+    /// How inputs are decompressed; auto: each as its first bytes say
+    #[arg(long, value_enum, value_name = "HOW", default_value_t = CompressionArg::Auto, help_heading = "Input")]
+    pub compression: CompressionArg,
     /// The longest row
     #[arg(long, value_name = "SIZE", value_parser = parse::size, default_value = "16MiB", help_heading = "Input")]
     pub max_line: usize,
@@ -234,6 +237,19 @@ pub enum FormatArg {
     Csv,
     /// Tab-separated, with a header
     Tsv,
+}
+
+/// `--compression`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CompressionArg {
+    /// As the first bytes say
+    Auto,
+    /// Not at all
+    None,
+    /// All inputs must be gzip
+    Gzip,
+    /// All inputs must be zstd
+    Zstd,
 }
 
 /// `--timestamp-unit`.

@@ -31,6 +31,13 @@ pub enum Event {
         /// What is counted so far.
         counts: Counts,
     },
+    /// The service has refused this record.
+    RecordRefused {
+        /// Which: a part of one record.
+        part: BatchPart,
+        /// Why.
+        fault: Fault,
+    },
     /// A fault is being recovered from.
     Recovering {
         /// What happened.
@@ -121,6 +128,9 @@ pub async fn run(
                     parts,
                     counts: stream.counts(),
                 }),
+                Action::RecordRefused { part, fault } => {
+                    observe(Event::RecordRefused { part, fault });
+                }
                 Action::Recovering { fault, wait } => observe(Event::Recovering { fault, wait }),
             }
         }

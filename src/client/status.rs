@@ -11,7 +11,8 @@ use crate::protocol::{Fault, FaultClass};
 pub(super) fn fault(status: &Status) -> Fault {
     let message = status.message();
     let class = match status.code() {
-        Code::InvalidArgument | Code::OutOfRange | Code::Unimplemented => FaultClass::Refused,
+        Code::InvalidArgument => FaultClass::Invalid,
+        Code::OutOfRange | Code::Unimplemented => FaultClass::Refused,
         Code::NotFound => FaultClass::NotFound,
         Code::PermissionDenied | Code::Unauthenticated => FaultClass::Credentials,
         // A message over the size limit stays over it.
@@ -28,6 +29,10 @@ pub(super) fn fault(status: &Status) -> Fault {
         | Code::Unavailable
         | Code::DataLoss => FaultClass::Transient,
     };
+    // The transport's own words for a connection that breaks under a stream.
+    if status.code() == Code::Unknown && message.starts_with("h2 protocol error") {
+        return Fault::transient(format!("the connection was cut ({message})"));
+    }
     let text = match (message, status.source()) {
         ("", Some(source)) => chain(source),
         ("", None) => "no reason given".to_owned(),
@@ -73,12 +78,12 @@ mod tests {
 
     #[test]
     fn every_code_has_its_class() {
-        use FaultClass::{Credentials, NotFound, Refused, Throttled, Transient};
+        use FaultClass::{Credentials, Invalid, NotFound, Refused, Throttled, Transient};
         for (code, class) in [
             (Code::Ok, Transient),
             (Code::Cancelled, Transient),
             (Code::Unknown, Transient),
-            (Code::InvalidArgument, Refused),
+            (Code::InvalidArgument, Invalid),
             (Code::DeadlineExceeded, Transient),
             (Code::NotFound, NotFound),
             (Code::AlreadyExists, Transient),

@@ -11,11 +11,12 @@ use jiff::tz::TimeZone;
 use super::again::{self, GoOn};
 use super::checkpoint::{self, Kept};
 use crate::cli::{
-    AmbiguousArg, FormatArg, IngestArgs, OutputArg, ProgressArg, TimestampUnit, UnknownFields,
+    AmbiguousArg, CompressionArg, FormatArg, IngestArgs, OutputArg, ProgressArg, TimestampUnit,
+    UnknownFields,
 };
 use crate::client::{Connector, RecordKind, Target, TokenSource};
 use crate::error::{Failure, Kind, exit};
-use crate::input::{CsvDialect, Format, Framing, Input, Limits};
+use crate::input::{Compression, CsvDialect, Format, Framing, Input, Limits};
 use crate::load::{
     self, Job, JobInput, LoadEvent, Mark, Observer, Outcome, Rejects, RowRange, Start,
 };
@@ -468,6 +469,12 @@ fn framing(args: &IngestArgs) -> Framing {
             line_bytes_max: args.max_line,
             block_rows_max: (args.max_inflight / BLOCKS_IN_FLIGHT).max(1) as usize,
             ..Limits::default()
+        },
+        compression: match args.compression {
+            CompressionArg::Auto => Compression::Auto,
+            CompressionArg::None => Compression::None,
+            CompressionArg::Gzip => Compression::Gzip,
+            CompressionArg::Zstd => Compression::Zstd,
         },
         no_header: args.no_header,
         columns: (!args.columns.is_empty()).then(|| args.columns.clone()),

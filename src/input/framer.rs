@@ -3,13 +3,12 @@
 //! The format decides where a row ends ([`Cut`]); everything else is the same for all
 //! formats: the bytes carried over to the next block, the bounds, the positions.
 
-use std::io;
 use std::sync::Arc;
 
+use super::bytes::{Bytes, ReadError};
 use super::csv::{CsvCut, cells};
 use super::json::JsonCut;
 use super::ndjson::LineCut;
-use super::source::Bytes;
 use super::{
     Block, CsvDialect, Format, Framing, Header, InputError, Limits, LongRow, Position, Row,
     RowFault, RunningHash, Source,
@@ -93,7 +92,6 @@ pub struct Framer {
     seen: usize,
     /// Where `carry` begins in the source.
     position: u64,
-    source_bytes: u64,
     /// Where the row begins that is over the limit, while it passes in pieces.
     long: Option<u64>,
     ended: bool,
@@ -108,7 +106,8 @@ const UTF_16: [&[u8]; 2] = [b"\xFF\xFE", b"\xFE\xFF"];
 const LINE_END_BYTES_MAX: usize = 2;
 
 impl Framer {
-    /// Begins at the start of an input; reads a CSV's header.
+    /// Begins where the bytes do, which at the start of an input may be a mark of their
+    /// order; reads a CSV's header.
     ///
     /// # Errors
     /// An input that cannot be read, or whose header is no CSV record.
@@ -121,18 +120,19 @@ impl Framer {
         };
         let mut framer = Self {
             source: Arc::new(source),
+            position: bytes.position(),
             bytes,
             cut,
             limits: framing.limits,
             carry: Vec::new(),
             seen: 0,
-            position: 0,
-            source_bytes: 0,
             long: None,
             ended: false,
             hash: framing.hashed.then(RunningHash::default),
         };
-        framer.skip_bom()?;
+        if framer.position == 0 {
+            framer.skip_bom()?;
+        }
         if let Format::Csv(dialect) = format {
             framer.begin_csv(dialect, framing)?;
         }
@@ -154,9 +154,9 @@ impl Framer {
         self.hash.as_ref()
     }
 
-    /// Bytes of the source that were read.
+    /// Bytes of the source that were read, before decompression.
     pub fn source_bytes(&self) -> u64 {
-        self.source_bytes
+        self.bytes.source_bytes()
     }
 
     /// Goes on at a place that an earlier load came to, before the first block. `hash` is
@@ -169,26 +169,33 @@ impl Framer {
             let hint = "it is not what the checkpoint was written for; without --resume the load begins anew";
             framer.error(None, what, Some(hint))
         };
-        if hash.is_none()
-            && let Some(seeked) = self.bytes.seek(from.byte)
-        {
-            seeked.map_err(|e| self.error(None, format!("cannot be read: {e}"), None))?;
-            self.carry.clear();
-            self.position = from.byte;
-            self.source_bytes = from.byte;
+        let ended = |framer: &Self| {
+            let what = format!(
+                "ends after {} bytes, but an earlier load has read {}",
+                framer.position, from.byte
+            );
+            changed(framer, what)
+        };
+        if hash.is_none() && self.position + (self.carry.len() as u64) < from.byte {
+            self.pass(self.carry.len());
+            let rest = from.byte - self.position;
+            match self.bytes.skip(rest) {
+                Ok(skipped) => self.position += skipped,
+                Err(ReadError::Stopped) => return Ok(()),
+                Err(ReadError::Failed { message, hint }) => {
+                    return Err(self.error(None, message, hint));
+                }
+            }
+            if self.position < from.byte {
+                return Err(ended(self));
+            }
         }
         while self.position < from.byte {
             if self.carry.is_empty() {
                 match self.fill()? {
                     Filled::Some => {}
                     Filled::Stopped => return Ok(()),
-                    Filled::End => {
-                        let what = format!(
-                            "ends after {} bytes, but an earlier load has read {}",
-                            self.position, from.byte
-                        );
-                        return Err(changed(self, what));
-                    }
+                    Filled::End => return Err(ended(self)),
                 }
             }
             let rest = usize::try_from(from.byte - self.position).unwrap_or(usize::MAX);
@@ -355,7 +362,8 @@ impl Framer {
             first_byte,
             rows,
             long,
-            source_bytes: self.source_bytes,
+            source_bytes: self.bytes.source_bytes(),
+            compressed: self.bytes.is_compressed(),
             array: self.cut.array(),
             end,
             hash_before,
@@ -405,19 +413,11 @@ impl Framer {
         match read {
             Ok(0) => {
                 self.ended = true;
-                let hint =
-                    "the rows before its end are not affected; load it again once it is complete";
-                self.bytes
-                    .check_whole(self.source_bytes)
-                    .map_err(|what| self.error(None, what, Some(hint)))?;
                 Ok(Filled::End)
             }
-            Ok(n) => {
-                self.source_bytes += n as u64;
-                Ok(Filled::Some)
-            }
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => Ok(Filled::Stopped),
-            Err(e) => Err(self.error(None, format!("cannot be read: {e}"), None)),
+            Ok(_) => Ok(Filled::Some),
+            Err(ReadError::Stopped) => Ok(Filled::Stopped),
+            Err(ReadError::Failed { message, hint }) => Err(self.error(None, message, hint)),
         }
     }
 

@@ -1,22 +1,28 @@
-//! Where rows come from: files and standard input, framed into blocks of whole rows that
-//! know their source, line and byte position.
+//! Where rows come from: files and standard input, decompressed, and framed into blocks of
+//! whole rows that know their source, line and byte position.
 //!
 //! Memory is bounded by [`Limits`]: a block holds at most `block_bytes` of rows, or one row
 //! of up to `line_bytes_max`; what is longer is skipped as it streams by.
 
 use std::sync::Arc;
 
+mod bytes;
+mod compression;
 mod csv;
+mod decompress;
 mod framer;
 mod json;
 mod ndjson;
 mod position;
+mod raw;
 mod source;
 
+pub use bytes::{Bytes, ReadError};
+pub use compression::Compression;
 pub use csv::{Cell, CsvDialect, cells};
 pub use framer::Framer;
 pub use position::{Position, RunningHash, fingerprint};
-pub use source::{Bytes, Input, Stop};
+pub use source::{Input, Stop};
 
 /// The format of an input's rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,11 +46,13 @@ pub struct Limits {
     pub block_rows_max: usize,
 }
 
-/// How an input is cut into rows, beyond its format.
+/// How an input is read and cut into rows, beyond its format.
 #[derive(Debug, Clone, Default)]
 pub struct Framing {
     /// Bounds of what is held.
     pub limits: Limits,
+    /// How it is decompressed.
+    pub compression: Compression,
     /// The first record of a CSV is a row, not a header.
     pub no_header: bool,
     /// The names of a CSV's columns, instead of those in its header.
@@ -103,6 +111,8 @@ pub struct Block {
     pub long: Option<LongRow>,
     /// Bytes of the source consumed up to the end of this block, before decompression.
     pub source_bytes: u64,
+    /// The source is compressed: its bytes are not those of the rows.
+    pub compressed: bool,
     /// The line on which the JSON array opened that these rows stand in.
     pub array: Option<u64>,
     /// Where the next block begins; none in the middle of a row.

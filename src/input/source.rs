@@ -1,18 +1,17 @@
-//! Inputs as they are named on the command line, and how their bytes are read.
+//! Inputs as they are named on the command line, and how they are opened.
 
 use std::ffi::OsStr;
 use std::fs::{File, Metadata};
-use std::io::{self, Read, Seek as _, SeekFrom};
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::io;
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::SystemTime;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-
-use super::{CsvDialect, Format, InputError};
+use super::bytes::Bytes;
+use super::raw::{Raw, Watch};
+use super::{Compression, CsvDialect, Format, InputError};
 
 /// Set once no more is to be read.
 #[derive(Debug, Clone, Default)]
@@ -80,13 +79,17 @@ impl Input {
         }
     }
 
-    /// The format by the file's name; NDJSON for standard input and unknown endings.
+    /// The format by the file's name, whose ending may say first how it is compressed; NDJSON
+    /// for standard input and unknown endings.
     pub fn format_by_name(&self) -> Format {
-        let ending = match self {
-            Self::File(path) => path.extension().map(|e| e.to_ascii_lowercase()),
-            Self::Stdin => None,
+        let Self::File(path) = self else {
+            return Format::Ndjson;
         };
-        match ending.as_ref().and_then(|e| e.to_str()) {
+        let mut format = ending(path);
+        if matches!(format.as_deref(), Some("gz" | "zst" | "zstd")) {
+            format = path.file_stem().map(Path::new).and_then(ending);
+        }
+        match format.as_deref() {
             Some("csv") => Format::Csv(CsvDialect::COMMA),
             Some("tsv") => Format::Csv(CsvDialect::TAB),
             Some("json") => Format::Json,
@@ -111,7 +114,7 @@ impl Input {
     ///
     /// # Errors
     /// A file that does not exist, cannot be opened, or is a directory.
-    pub fn open(&self, stop: Stop) -> Result<Bytes, InputError> {
+    pub fn open(&self, compression: Compression, stop: Stop) -> Result<Bytes, InputError> {
         let (file, metadata) = match self {
             Self::File(path) => self.open_file(path)?,
             Self::Stdin => {
@@ -122,33 +125,23 @@ impl Input {
                 (file, metadata)
             }
         };
-        let cannot = |e: io::Error| self.error(format!("cannot be opened: {e}"));
-        if metadata.is_file() {
-            let watch = Watch {
-                file: file.try_clone().map_err(cannot)?,
-                from_start: *self != Self::Stdin,
-                len: metadata.len(),
-                modified: metadata.modified().ok(),
+        let from_start = *self != Self::Stdin;
+        // Files of the kernel say 0 and have content all the same.
+        let limit = size(&metadata).filter(|&n| n > 0 && from_start);
+        let opened = (|| {
+            let watch = match metadata.is_file() {
+                true => Some(Watch::new(&file, &metadata, from_start)?),
+                false => None,
             };
-            // Files of the kernel say 0 and have content all the same.
-            let limit = size(&metadata).filter(|&n| n > 0 && *self != Self::Stdin);
-            return Ok(Bytes {
-                reader: match limit {
-                    Some(limit) => Box::new(file.take(limit)),
-                    None => Box::new(file),
-                },
-                ready: None,
-                watch: Some(watch),
-                stop,
-            });
-        }
-        let ready = file.try_clone().map(OwnedFd::from).map_err(cannot)?;
-        Ok(Bytes {
-            reader: Box::new(file),
-            ready: Some(ready),
-            watch: None,
-            stop,
-        })
+            let mut raw = match (limit, &watch) {
+                (Some(limit), _) => Raw::file(file, limit)?,
+                (None, Some(_)) => Raw::reader(Box::new(file)),
+                (None, None) => Raw::pipe(file)?,
+            };
+            raw.stop_at(stop);
+            Ok(Bytes::new(raw, watch, compression))
+        })();
+        opened.map_err(|e: io::Error| self.error(format!("cannot be opened: {e}")))
     }
 
     fn open_file(&self, path: &Path) -> Result<(File, Metadata), InputError> {
@@ -175,113 +168,16 @@ impl Input {
     }
 }
 
+/// What the file's name ends in, in small letters.
+fn ending(path: &Path) -> Option<String> {
+    let ending = path.extension()?.to_str()?;
+    Some(ending.to_ascii_lowercase())
+}
+
 fn size(metadata: &Metadata) -> Option<u64> {
     metadata.is_file().then_some(metadata.len())
 }
 
 fn is_pipe(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|m| m.file_type().is_fifo())
-}
-
-/// The bytes of an input.
-pub struct Bytes {
-    reader: Box<dyn Read + Send>,
-    /// What may have nothing to read for a long time: it is asked before it is read.
-    ready: Option<OwnedFd>,
-    watch: Option<Watch>,
-    stop: Stop,
-}
-
-/// A regular file as it was when it was opened.
-struct Watch {
-    file: File,
-    /// It is read from its first byte on: standard input may begin anywhere.
-    from_start: bool,
-    len: u64,
-    modified: Option<SystemTime>,
-}
-
-/// How long a stop may go unnoticed while nothing comes.
-const STOP_CHECK: Timespec = Timespec {
-    tv_sec: 0,
-    tv_nsec: 50_000_000,
-};
-
-impl Bytes {
-    /// Any bytes, for what is no file.
-    pub fn from_reader(reader: impl Read + Send + 'static) -> Self {
-        Self {
-            reader: Box::new(reader),
-            ready: None,
-            watch: None,
-            stop: Stop::default(),
-        }
-    }
-
-    /// Reads what is there, waiting for the first byte. Once reading is stopped the error is
-    /// `Interrupted`, and nothing was taken.
-    pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            if self.stop.is_set() {
-                return Err(io::ErrorKind::Interrupted.into());
-            }
-            if let Some(fd) = &self.ready {
-                let mut fds = [PollFd::new(fd, PollFlags::IN)];
-                match poll(&mut fds, Some(&STOP_CHECK)) {
-                    Ok(0) | Err(rustix::io::Errno::INTR) => continue,
-                    Ok(_) => {}
-                    Err(e) => return Err(e.into()),
-                }
-            }
-            match self.reader.read(buffer) {
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                other => return other,
-            }
-        }
-    }
-
-    /// Goes on at a byte of a regular file; none where that is not possible.
-    pub(super) fn seek(&mut self, byte: u64) -> Option<io::Result<()>> {
-        let watch = self.watch.as_ref().filter(|w| w.from_start && w.len > 0)?;
-        let seek = || {
-            let mut file = watch.file.try_clone()?;
-            file.seek(SeekFrom::Start(byte))?;
-            Ok(Box::new(file.take(watch.len.saturating_sub(byte))))
-        };
-        Some(seek().map(|reader| self.reader = reader))
-    }
-
-    /// Whether a regular file had all the bytes that it had when it was opened.
-    ///
-    /// # Errors
-    /// What is missing.
-    pub(super) fn check_whole(&self, read: u64) -> Result<(), String> {
-        match &self.watch {
-            Some(watch) if watch.from_start && read < watch.len => Err(format!(
-                "the file was cut off while it was read: it had {} bytes, and ends after {read}",
-                watch.len
-            )),
-            _ => Ok(()),
-        }
-    }
-
-    /// Whether a regular file is still as it was when it was opened.
-    ///
-    /// # Errors
-    /// What has changed.
-    pub(super) fn check_unchanged(&self) -> Result<(), String> {
-        let Some(watch) = &self.watch else {
-            return Ok(());
-        };
-        let now = watch.file.metadata();
-        let now = now.map_err(|e| format!("cannot be examined: {e}"))?;
-        if now.len() == watch.len && now.modified().ok() == watch.modified {
-            return Ok(());
-        }
-        Err(format!(
-            "the file is still being written (it had {} bytes and now has {}), and its last row has no line's end",
-            watch.len,
-            now.len()
-        ))
-    }
 }

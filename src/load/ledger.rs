@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::mark::{Mark, Reached};
+use super::mark::{Mark, Reached, RejectsLen};
 use crate::input::Block;
 use crate::protocol::BatchPart;
 use crate::transcode::EncodedBatch;
@@ -54,11 +54,13 @@ struct Entry {
     open: u64,
     records: u64,
     bytes: u64,
-    /// Records that the service has refused.
-    refused: u64,
     /// What is settled once this entry and all before it are.
     mark: Option<Mark>,
     origin: Option<Origin>,
+    /// By how much the rejects have grown for its refused records.
+    kept: RejectsLen,
+    /// A record of it ends the load, and is to be read again: it is never settled.
+    stuck: bool,
 }
 
 /// Batches in the order in which rows were read, and the counts.
@@ -72,6 +74,8 @@ pub(super) struct Ledger {
     open: u64,
     acked: u64,
     rejected: u64,
+    /// Records of `rejected` that the service has refused, over all runs.
+    refused: u64,
     /// Records that nobody will send.
     unsent: u64,
     bytes_acked: u64,
@@ -112,6 +116,7 @@ impl Ledger {
             settled_records: settled.records.accepted,
             entered: settled.records.accepted,
             saved: settled.records.accepted,
+            refused: settled.records.refused,
             settled,
             resent,
             bounds,
@@ -144,9 +149,10 @@ impl Ledger {
             open: records,
             records,
             bytes: batch.record_bytes,
-            refused: 0,
             mark: None,
             origin,
+            kept: RejectsLen::default(),
+            stuck: false,
         });
         self.open += records;
         self.entered += records;
@@ -154,7 +160,9 @@ impl Ledger {
     }
 
     /// Everything before this place has been entered or rejected.
-    pub(super) fn mark(&mut self, mark: Mark) {
+    pub(super) fn mark(&mut self, mut mark: Mark) {
+        mark.records.rejected += self.refused - mark.records.refused;
+        mark.records.refused = self.refused;
         match self.entries.back_mut() {
             Some(last) => last.mark = Some(mark),
             None => self.settled = mark,
@@ -192,6 +200,48 @@ impl Ledger {
         }
     }
 
+    /// Where a record came from, how long the rejects were when its block was begun, and by
+    /// how much they have grown for refused records of the block since.
+    pub(super) fn origin(&self, id: u64) -> Option<(&Origin, RejectsLen, RejectsLen)> {
+        let index = usize::try_from(id.checked_sub(self.first_id)?).ok()?;
+        let entry = self.entries.get(index)?;
+        let mut grown = entry.kept;
+        let mut before = &self.settled;
+        for earlier in self.entries.range(..index).rev() {
+            if let Some(mark) = &earlier.mark {
+                before = mark;
+                break;
+            }
+            grown = grown.plus(earlier.kept);
+        }
+        Some((entry.origin.as_ref()?, before.rejects, grown))
+    }
+
+    /// The service has refused a record of a batch. `kept` says by how much the rejects grew
+    /// for it, and from where; without it the record ends the load.
+    pub(super) fn refuse(&mut self, id: u64, kept: Option<(RejectsLen, RejectsLen)>) {
+        let Some(entry) = self.entry(id) else { return };
+        entry.open -= 1;
+        entry.stuck |= kept.is_none();
+        entry.kept = entry.kept.plus(kept.unwrap_or_default().1);
+        self.open -= 1;
+        self.rejected += 1;
+        let Some((at, grown)) = kept else { return };
+        self.refused += 1;
+        let index = (id - self.first_id) as usize;
+        for mark in self
+            .entries
+            .range_mut(index..)
+            .filter_map(|e| e.mark.as_mut())
+        {
+            mark.records.refused += 1;
+            mark.records.rejected += 1;
+            mark.rejects.rows = mark.rejects.rows.max(at.rows) + grown.rows;
+            mark.rejects.reasons = mark.rejects.reasons.max(at.reasons) + grown.reasons;
+        }
+        self.settle_front();
+    }
+
     /// Nobody will send this batch: only its counts are kept.
     pub(super) fn pass(&mut self, id: u64) {
         let records = self.entry(id).map_or(0, |e| std::mem::take(&mut e.open));
@@ -207,7 +257,7 @@ impl Ledger {
     }
 
     fn settle_front(&mut self) {
-        while let Some(entry) = self.entries.pop_front_if(|e| e.open == 0) {
+        while let Some(entry) = self.entries.pop_front_if(|e| e.open == 0 && !e.stuck) {
             self.first_id += 1;
             self.settled_records += entry.records;
             self.held_bytes -= entry.origin.map_or(0, |o| o.block.data.len());
@@ -268,7 +318,7 @@ impl Ledger {
     /// The counts at the end, and the bytes of all records that were sent. `in_doubt` are
     /// the records of each batch that were sent and not acknowledged.
     pub(super) fn settle(&self, in_doubt: &[BatchPart], resent: u64) -> (Records, u64) {
-        let doubtful: u64 = in_doubt.iter().map(|part| part.records).sum();
+        let doubtful: u64 = in_doubt.iter().map(|part| u64::from(part.records)).sum();
         let records = Records {
             read: self.read(),
             acked: self.acked,
@@ -315,6 +365,7 @@ mod tests {
         ledger.acknowledge(ids[0], 3);
         let doubtful = BatchPart {
             id: ids[1],
+            first: 0,
             records: 4,
         };
         let (records, bytes) = ledger.settle(&[doubtful], 2);

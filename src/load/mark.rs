@@ -63,3 +63,14 @@ pub struct RejectsLen {
     /// Their reasons.
     pub reasons: u64,
 }
+
+impl RejectsLen {
+    /// Both lengths added.
+    #[must_use]
+    pub fn plus(self, more: Self) -> Self {
+        Self {
+            rows: self.rows + more.rows,
+            reasons: self.reasons + more.reasons,
+        }
+    }
+}

@@ -15,6 +15,7 @@ mod keeper;
 mod ledger;
 mod mark;
 mod pipeline;
+mod refusals;
 mod rejects;
 mod resume;
 
@@ -29,6 +30,7 @@ pub use resume::{Rest, Start, rest};
 
 use keeper::Keeper;
 use ledger::{Bounds, Ledger};
+use refusals::Refusals;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -81,6 +83,8 @@ struct Shared {
     /// Something in the ledger has changed.
     moved: Condvar,
     rejects: Mutex<Option<Rejects>>,
+    /// What has failed apart from the stream and the work on rows.
+    failures: Mutex<Vec<Failure>>,
 }
 
 /// Which rows are loaded, counted over all inputs.
@@ -163,6 +167,7 @@ pub async fn run(job: Job, connector: Connector, config: Config, observer: Obser
     let (batches, queue) = mpsc::channel(BATCHES_QUEUED_MAX);
     let shutdown_timeout = job.shutdown_timeout;
     let resent_before = job.resent_before;
+    let max_errors = job.max_errors;
     let bounds = Bounds {
         unsaved_max: (job.keeping.is_some()).then_some(config.max_inflight_records as u64),
         held_bytes_max: config.max_inflight_bytes,
@@ -171,6 +176,14 @@ pub async fn run(job: Job, connector: Connector, config: Config, observer: Obser
         Ok(work) => work,
         Err(failure) => return Outcome::nothing(failure),
     };
+    let refusals = Refusals {
+        shared: Arc::clone(&work.shared),
+        max_errors,
+        rejected_before: work.before.records.rejected,
+        read_before: work.before.records.read(),
+        stop: work.stop.clone(),
+        observer: Arc::clone(&observer),
+    };
     let stream_id = Mutex::new(None);
     let interrupt = work.interrupted(shutdown_timeout, &observer);
     let ended = client::run(connector, config, queue, interrupt, |event| match event {
@@ -178,13 +191,14 @@ pub async fn run(job: Job, connector: Connector, config: Config, observer: Obser
         client::Event::Acknowledged { parts, counts } => {
             let mut ledger = lock(&work.shared.ledger);
             for part in parts {
-                ledger.acknowledge(part.id, part.records);
+                ledger.acknowledge(part.id, part.records.into());
             }
             ledger.set_resent(resent_before, counts.resent);
             drop(ledger);
             work.shared.moved.notify_all();
             observer(LoadEvent::Acknowledged { counts });
         }
+        client::Event::RecordRefused { part, fault } => refusals.take(part, &fault),
         client::Event::Recovering { fault, wait } => {
             observer(LoadEvent::Recovering { fault, wait });
         }
@@ -252,6 +266,7 @@ impl Work {
             ledger: Mutex::new(ledger),
             moved: Condvar::new(),
             rejects: Mutex::new(job.rejects.take()),
+            failures: Mutex::new(Vec::new()),
         });
         let keeper = match job.keeping.take() {
             Some(keeping) => {
@@ -316,6 +331,7 @@ impl Work {
             }
         };
         failures.extend(report.failures);
+        failures.append(&mut lock(&self.shared.failures));
         if let Err(Some(fault)) = &ended.outcome {
             failures.push(service_failure(fault));
         }
@@ -381,7 +397,7 @@ async fn first_signal() -> Kind {
 /// What a fault of the stream means to the user.
 fn service_failure(fault: &Fault) -> Failure {
     match fault.class {
-        FaultClass::Refused => {
+        FaultClass::Invalid | FaultClass::Refused => {
             Failure::new(Kind::Refused, format!("the service refused the stream: {fault}"))
                 .hint("compare the record with the table's columns, type by type; nothing that was refused is in the table")
         }

@@ -15,7 +15,9 @@ use super::mark::{Mark, MarkRecords, Reached};
 use super::resume::Start;
 use super::{Job, JobInput, Rejects, Shared, lock};
 use crate::error::{Failure, Kind};
-use crate::input::{Block, Framer, Framing, InputError, LongRow, Position, Source, Stop};
+use crate::input::{
+    Block, Framer, Framing, InputError, LongRow, Position, RunningHash, Source, Stop,
+};
 use crate::protocol::Batch;
 use crate::transcode::{BatchBuilder, EncodedBatch, RowError, Transcoder};
 
@@ -187,7 +189,7 @@ impl Reader {
             format: *format,
             header: None,
         };
-        let bytes = input.open(self.stop.clone())?;
+        let bytes = input.open(self.framing.compression, self.stop.clone())?;
         let framing = Framing {
             hashed: self.hashes && input.is_stream(),
             ..self.framing.clone()
@@ -297,13 +299,15 @@ impl Rows {
 
     /// All rows before this place are dealt with, as far as this thread goes.
     fn mark(&mut self, reached: Reached) {
-        let rejects = lock(&self.shared.rejects).as_ref().map(Rejects::len);
+        // Held until the mark stands: a refused row may come in between.
+        let rejects = lock(&self.shared.rejects);
         lock(&self.shared.ledger).mark(Mark {
             input: self.input,
             reached,
             records: self.counts,
-            rejects: rejects.unwrap_or_default(),
+            rejects: rejects.as_ref().map(Rejects::len).unwrap_or_default(),
         });
+        drop(rejects);
         self.shared.moved.notify_all();
     }
 
@@ -344,11 +348,11 @@ impl Rows {
                     }
                     result?;
                 }
-                (Ok(()), Some(end)) => self.mark_end(block, end),
+                (Ok(()), Some(end)) => self.mark_at(block, end, block.hash_after.clone()),
                 (Ok(()), None) => {}
             }
         } else if let Some(end) = block.end {
-            self.mark_end(block, end);
+            self.mark_at(block, end, block.hash_after.clone());
         }
         (self.observer)(LoadEvent::Read {
             bytes: self.bytes_read,
@@ -358,19 +362,17 @@ impl Rows {
 
     fn mark_in(&mut self, block: &Block, start: usize, line: u64) {
         let (position, hash) = block.before(start, line);
-        self.mark(Reached {
-            source_bytes: position.byte,
-            position,
-            hash,
-            ended: false,
-        });
+        self.mark_at(block, position, hash);
     }
 
-    fn mark_end(&mut self, block: &Block, position: Position) {
+    fn mark_at(&mut self, block: &Block, position: Position, hash: Option<RunningHash>) {
         self.mark(Reached {
-            source_bytes: position.byte,
+            source_bytes: match block.compressed {
+                true => block.source_bytes,
+                false => position.byte,
+            },
             position,
-            hash: block.hash_after.clone(),
+            hash,
             ended: false,
         });
     }
@@ -446,6 +448,7 @@ impl Rows {
             origin.first = origin.row(batch.records as usize).unwrap_or(usize::MAX);
             let batch = Batch {
                 id,
+                first: 0,
                 records: batch.records,
                 body: batch.body,
             };

@@ -86,24 +86,24 @@ impl Rejects {
         self.put(piece)
     }
 
-    /// Keeps a row that comes before others that are written already: `at` is how long the
-    /// files were when the row was read. Returns by how much the files grew, and from where.
+    /// Keeps a row that comes before others that are written already: `block` is how long the
+    /// files were when its block was begun, `grown` by how much they grew since for rows like
+    /// this one. Returns where the row is, and by how much the files grew for it.
     ///
     /// # Errors
     /// As for [`Self::write`].
     pub fn insert(
         &mut self,
-        at: RejectsLen,
+        block: RejectsLen,
+        grown: RejectsLen,
         source: &Source,
         row: &[u8],
         error: &RowError,
     ) -> Result<(RejectsLen, RejectsLen), Failure> {
         self.begin(source)?;
         let header = self.holds.as_ref().map_or(0, |(_, h)| h.len() as u64);
-        let at = RejectsLen {
-            rows: at.rows.max(header).min(self.rows.len),
-            reasons: at.reasons,
-        };
+        let rows = block.rows.max(header);
+        let at = RejectsLen { rows, ..block }.plus(grown);
         let reasons = reason_lines(source, error);
         let mut row = row.to_vec();
         if at.rows == self.rows.len {

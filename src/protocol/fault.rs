@@ -5,8 +5,10 @@ use std::time::Duration;
 /// What a fault means for the load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FaultClass {
-    /// The same request will be refused again (PROTOCOL: InvalidArgument, OutOfRange,
-    /// Unimplemented).
+    /// What was sent is not valid (InvalidArgument): the record's descriptor where a stream is
+    /// created, one of the records under way on an open one.
+    Invalid,
+    /// The same request will be refused again (OutOfRange, Unimplemented, too large).
     Refused,
     /// Credentials or permissions (Unauthenticated, PermissionDenied).
     Credentials,
@@ -45,7 +47,10 @@ impl Fault {
     /// Whether trying again may help.
     pub fn is_retryable(&self) -> bool {
         match self.class {
-            FaultClass::Refused | FaultClass::Credentials | FaultClass::NotFound => false,
+            FaultClass::Invalid
+            | FaultClass::Refused
+            | FaultClass::Credentials
+            | FaultClass::NotFound => false,
             FaultClass::Transient | FaultClass::Throttled(_) => true,
         }
     }
@@ -58,6 +63,7 @@ mod tests {
     #[test]
     fn only_what_may_pass_is_tried_again() {
         for (class, retryable) in [
+            (FaultClass::Invalid, false),
             (FaultClass::Refused, false),
             (FaultClass::Credentials, false),
             (FaultClass::NotFound, false),

@@ -3,12 +3,13 @@
 //!
 //! Whoever drives it connects, sends and sleeps; tests drive it on simulated time.
 
+mod batch;
 mod fault;
 mod stream;
 mod types;
 mod window;
 
+pub use batch::{Batch, BatchPart};
 pub use fault::{Fault, FaultClass};
 pub use stream::Stream;
 pub use types::{Action, Config, Counts, Now, State};
-pub use window::{Batch, BatchPart};

@@ -14,14 +14,19 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::batch::{Batch, BatchPart};
 use super::fault::{Fault, FaultClass};
 use super::types::{Action, Config, Counts, Now, State};
-use super::window::{Batch, BatchPart, Window};
+use super::window::{Refused, Window};
 
 /// The longest wait between two attempts.
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// The longest time that a close signal may announce.
 const GRACE_MAX: Duration = Duration::from_secs(3_600);
+/// The most streams of one load that are created to find what the service refuses.
+const REFUSALS_MAX: u32 = 64;
+/// So many refused records with none accepted between are the fault of the schema.
+const RECORDS_REFUSED_MAX: usize = 20;
 /// How long the server may take to end a stream that the client has half-closed.
 const CLOSING_MAX: Duration = Duration::from_secs(5);
 
@@ -42,6 +47,8 @@ pub struct Stream {
     outstanding_since: Option<Now>,
     /// Failures since the last acknowledgement.
     failures: u32,
+    /// Waits since the last acknowledgement that followed no failure.
+    pauses: u32,
     /// When the failures since the last acknowledgement began.
     failing_since: Option<Now>,
     opened_before: bool,
@@ -49,6 +56,11 @@ pub struct Stream {
     opened_at: Now,
     /// The next connection replaces one that failed.
     reopening: bool,
+    /// Refusals on open streams.
+    refusals: u32,
+    /// Records that were refused since the last acknowledgement: whether they are bad records
+    /// or the schema is, is not known yet.
+    refused: Vec<(BatchPart, Fault)>,
     /// No more batches will come; since when.
     finishing_since: Option<Now>,
     rng: fastrand::Rng,
@@ -68,10 +80,13 @@ impl Stream {
             acked_offset: 0,
             outstanding_since: None,
             failures: 0,
+            pauses: 0,
             failing_since: None,
             opened_before: false,
             opened_at: now,
             reopening: false,
+            refusals: 0,
+            refused: Vec::new(),
             finishing_since: None,
             rng,
         };
@@ -91,7 +106,8 @@ impl Stream {
 
     /// What was sent and is not known to be durable.
     pub fn in_doubt(&self) -> Vec<BatchPart> {
-        self.window.in_doubt()
+        let refused = self.refused.iter().map(|(part, _)| *part);
+        refused.chain(self.window.in_doubt()).collect()
     }
 
     /// Whether a batch of this size fits into the window. One that is larger than the
@@ -208,20 +224,23 @@ impl Stream {
             return; // a repeated acknowledgement changes nothing
         }
         if offset < self.acked_offset || offset >= self.next_offset {
-            let message = format!(
-                "the server acknowledged offset {offset}, but {} to {} were outstanding",
-                self.acked_offset,
-                self.next_offset - 1
-            );
+            let outstanding = match self.next_offset - self.acked_offset {
+                0 => "nothing was".to_owned(),
+                _ => format!("{} to {} were", self.acked_offset, self.next_offset - 1),
+            };
+            let message =
+                format!("the server acknowledged offset {offset}, but {outstanding} outstanding");
             return self.on_fault(now, Fault::transient(message));
         }
         let batches = (offset + 1 - self.acked_offset) as usize;
         let parts = self.window.acknowledge(batches);
         self.acked_offset = offset + 1;
-        self.counts.acknowledged += parts.iter().map(|p| p.records).sum::<u64>();
+        self.counts.acknowledged += parts.iter().map(|p| u64::from(p.records)).sum::<u64>();
         self.failures = 0;
+        self.pauses = 0;
         self.failing_since = None;
         self.outstanding_since = (self.window.outstanding() > 0).then_some(now);
+        self.tell_refused();
         self.actions.push_back(Action::Acknowledged { parts });
         self.drained(now);
         self.close_if_done(now);
@@ -252,6 +271,9 @@ impl Stream {
         match self.state {
             State::Connecting { .. } => self.recover(now, fault),
             State::Open => {
+                if fault.class == FaultClass::Invalid && self.window.outstanding() > 0 {
+                    return self.refuse(now, fault);
+                }
                 // A connection that idled for a while and ended has failed nobody.
                 if self.window.is_empty() && now >= self.opened_at + BACKOFF_MAX {
                     self.failures = 0;
@@ -319,6 +341,11 @@ impl Stream {
 
     fn recover(&mut self, now: Now, fault: Fault) {
         self.actions.push_back(Action::Disconnect);
+        if let FaultClass::Throttled(_) = fault.class
+            && self.window.outstanding() > 0
+        {
+            self.window.slow_down();
+        }
         self.window.rewind();
         self.outstanding_since = None;
         self.reopening = self.opened_before;
@@ -332,7 +359,10 @@ impl Stream {
                 if too_late {
                     return self.fail(fault);
                 }
-                let wait = after.unwrap_or_default().max(self.config.recovery_backoff);
+                let wait = match after {
+                    Some(after) => after.max(self.config.recovery_backoff),
+                    None => self.pause(),
+                };
                 self.counts.throttled += wait;
                 wait
             }
@@ -345,11 +375,44 @@ impl Stream {
                 if given_up {
                     return self.fail(fault);
                 }
-                self.backoff()
+                self.backoff(self.failures)
             }
         };
         self.state = State::Waiting { until: now + wait };
         self.actions.push_back(Action::Recovering { fault, wait });
+    }
+
+    /// The service has refused something that was under way, and does not say which. It is
+    /// found by sending batches one at a time and halving the one that is refused.
+    fn refuse(&mut self, now: Now, fault: Fault) {
+        self.refusals += 1;
+        if !self.config.recovery || self.refusals > REFUSALS_MAX {
+            self.window.rewind();
+            return self.fail(fault);
+        }
+        match self.window.refuse() {
+            Refused::Sought => {}
+            Refused::Record(part) => {
+                self.refused.push((part, fault.clone()));
+                if self.refused.len() >= RECORDS_REFUSED_MAX {
+                    self.window.rewind();
+                    return self.fail(fault);
+                }
+            }
+        }
+        self.actions.push_back(Action::Disconnect);
+        self.reopening = true;
+        if self.finishing_since.is_some() && self.window.is_empty() {
+            return self.close();
+        }
+        self.connect(now);
+    }
+
+    /// The records that were refused are bad ones: others are accepted.
+    fn tell_refused(&mut self) {
+        let refused = self.refused.drain(..);
+        self.actions
+            .extend(refused.map(|(part, fault)| Action::RecordRefused { part, fault }));
     }
 
     /// Whether the time without a new acknowledgement is used up, which begins here if it
@@ -361,11 +424,17 @@ impl Stream {
 
     /// The backoff doubles with each failure in a row, up to a maximum, and up to a quarter
     /// is added so that many loaders do not come back at once.
-    fn backoff(&mut self) -> Duration {
-        let doublings = self.failures.saturating_sub(1).min(16);
+    fn backoff(&mut self, in_a_row: u32) -> Duration {
+        let doublings = in_a_row.saturating_sub(1).min(16);
         let base = self.config.recovery_backoff * (1 << doublings);
         let base = base.min(BACKOFF_MAX.max(self.config.recovery_backoff));
         base + base.mul_f64(self.rng.f64() / 4.0)
+    }
+
+    /// The wait after an end that is no failure, and brought no acknowledgement.
+    fn pause(&mut self) -> Duration {
+        self.pauses += 1;
+        self.backoff(self.pauses)
     }
 
     /// A draining connection on which nothing is outstanding has served its time.
@@ -393,9 +462,8 @@ impl Stream {
             let message = "the server ends every connection before it acknowledges anything";
             return self.fail(Fault::transient(message));
         }
-        self.state = State::Waiting {
-            until: now + self.config.recovery_backoff,
-        };
+        let until = now + self.pause();
+        self.state = State::Waiting { until };
     }
 
     fn close_if_done(&mut self, now: Now) {
@@ -408,6 +476,7 @@ impl Stream {
     }
 
     fn close(&mut self) {
+        self.tell_refused();
         self.actions.push_back(Action::Disconnect);
         self.state = State::Closed;
     }

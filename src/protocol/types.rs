@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use super::batch::{Batch, BatchPart};
 use super::fault::Fault;
-use super::window::{Batch, BatchPart};
 
 /// A point in time, as the time since the load began.
 pub type Now = Duration;
@@ -102,6 +102,13 @@ pub enum Action {
     Acknowledged {
         /// Which.
         parts: Vec<BatchPart>,
+    },
+    /// The service has refused this record, which was sent alone.
+    RecordRefused {
+        /// Which: a part of one record.
+        part: BatchPart,
+        /// Why.
+        fault: Fault,
     },
     /// A fault is being recovered from.
     Recovering {

@@ -2,37 +2,7 @@
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
-
-/// Records that travel together: one request, one offset, one acknowledgement. Cloning
-/// shares the body.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Batch {
-    /// Tells it from others.
-    pub id: u64,
-    /// How many records; at least one.
-    pub records: u32,
-    /// The encoded batch message.
-    pub body: Bytes,
-}
-
-/// What became of a batch, or of a part of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BatchPart {
-    /// The batch's id.
-    pub id: u64,
-    /// How many of its records.
-    pub records: u64,
-}
-
-impl From<&Batch> for BatchPart {
-    fn from(batch: &Batch) -> Self {
-        Self {
-            id: batch.id,
-            records: batch.records.into(),
-        }
-    }
-}
+use super::batch::{Batch, BatchPart};
 
 /// Batches in order; the first `sent` are under way on the current connection.
 #[derive(Debug, Default)]
@@ -44,6 +14,22 @@ pub(super) struct Window {
     sent_before: usize,
     records: usize,
     bytes: usize,
+    /// How many of the first batches may hold what the service has refused: they are sent one
+    /// at a time. `suspects <= batches.len()`.
+    suspects: usize,
+    /// The most batches under way, once the service has asked for less.
+    limit: Option<usize>,
+    /// The first two batches are halves of one that was refused by itself.
+    halves: bool,
+}
+
+/// What a refusal is about.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// One of several batches, or a part of one: it is being looked for.
+    Sought,
+    /// This single record, which is taken out of the window.
+    Record(BatchPart),
 }
 
 impl Window {
@@ -55,6 +41,9 @@ impl Window {
 
     /// The next batch to send, and whether it was sent before.
     pub(super) fn send_next(&mut self) -> Option<(Batch, bool)> {
+        if !self.has_unsent() {
+            return None;
+        }
         let batch = self.batches.get(self.sent)?.clone();
         let again = self.sent < self.sent_before;
         self.sent += 1;
@@ -62,21 +51,72 @@ impl Window {
     }
 
     pub(super) fn has_unsent(&self) -> bool {
-        self.sent < self.batches.len()
+        let alone = self.suspects > 0 && self.sent > 0;
+        let slow = self.limit.is_some_and(|limit| self.sent >= limit);
+        self.sent < self.batches.len() && !alone && !slow
+    }
+
+    /// The service asks for less: half of what was under way, and one more for each batch
+    /// that is acknowledged.
+    pub(super) fn slow_down(&mut self) {
+        let under_way = self
+            .limit
+            .map_or(self.sent, |limit| limit.min(self.sent.max(1)));
+        self.limit = Some((under_way / 2).max(1));
     }
 
     /// Takes the first `n` batches, which are acknowledged.
     pub(super) fn acknowledge(&mut self, n: usize) -> Vec<BatchPart> {
         debug_assert!(n <= self.sent, "acknowledged <= sent");
-        let mut parts = Vec::with_capacity(n);
-        for batch in self.batches.drain(..n) {
-            self.records -= batch.records as usize;
-            self.bytes -= batch.body.len();
-            parts.push(BatchPart::from(&batch));
+        let parts = (0..n).filter_map(|_| self.take_first()).collect();
+        self.limit = self.limit.map(|limit| limit + n);
+        // The first half is good: it was the second one.
+        if n > 0 && std::mem::take(&mut self.halves) {
+            self.split_first();
         }
-        self.sent -= n;
-        self.sent_before = self.sent_before.saturating_sub(n);
         parts
+    }
+
+    fn take_first(&mut self) -> Option<BatchPart> {
+        let batch = self.batches.pop_front()?;
+        self.records -= batch.records as usize;
+        self.bytes -= batch.body.len();
+        self.sent = self.sent.saturating_sub(1);
+        self.sent_before = self.sent_before.saturating_sub(1);
+        self.suspects = self.suspects.saturating_sub(1);
+        Some(BatchPart::from(&batch))
+    }
+
+    /// The service has refused something that was under way. The connection is gone with it.
+    pub(super) fn refuse(&mut self) -> Refused {
+        let sent = self.sent;
+        self.rewind();
+        self.suspects = self.suspects.max(sent);
+        self.halves = false;
+        if sent > 1 {
+            return Refused::Sought;
+        }
+        if self.batches.front().is_some_and(|batch| batch.records > 1) {
+            self.split_first();
+            return Refused::Sought;
+        }
+        match self.take_first() {
+            Some(part) => Refused::Record(part),
+            None => Refused::Sought,
+        }
+    }
+
+    /// Halves the first batch, which holds a refused record.
+    fn split_first(&mut self) {
+        let Some((first, second)) = self.batches.front().and_then(Batch::halves) else {
+            return;
+        };
+        self.batches.pop_front();
+        self.batches.push_front(second);
+        self.batches.push_front(first);
+        self.sent_before += usize::from(self.sent_before > 0);
+        self.suspects = self.suspects.max(1) + 1;
+        self.halves = true;
     }
 
     /// The connection is gone: everything is to be sent again.

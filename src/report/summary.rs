@@ -169,6 +169,12 @@ impl<'o> Summary<'o> {
                 count(records.resent)
             ));
         }
+        if !counts.throttled.is_zero() {
+            let seconds = counts.throttled.as_secs_f64();
+            lines.push(format!(
+                "  waited   {seconds:.1} s, as the service asked for"
+            ));
+        }
         if let Some(file) = &self.rejects_file
             && records.rejected > 0
         {

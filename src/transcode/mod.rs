@@ -70,6 +70,8 @@ pub enum ReasonKind {
     LineTooLong,
     /// A record over [`ROW_BYTES_MAX`].
     RowTooLarge,
+    /// The service has refused the record.
+    Refused,
 }
 
 impl ReasonKind {
@@ -86,6 +88,7 @@ impl ReasonKind {
             Self::Columns => "columns",
             Self::LineTooLong => "line_too_long",
             Self::RowTooLarge => "row_too_large",
+            Self::Refused => "refused",
         }
     }
 }
@@ -129,6 +132,18 @@ pub struct RowError {
     pub byte: u64,
     /// What is wrong, in the order of the row; never empty.
     pub reasons: Vec<Reason>,
+}
+
+impl RowError {
+    /// A row that the service has refused, for this reason.
+    pub fn refused(line: u64, byte: u64, why: &str) -> Self {
+        let message = format!("the service refused the row: {why}");
+        Self {
+            line,
+            byte,
+            reasons: vec![Reason::of_row(ReasonKind::Refused, message)],
+        }
+    }
 }
 
 impl From<&LongRow> for RowError {

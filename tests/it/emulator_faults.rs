@@ -205,27 +205,6 @@ fn a_wrong_acknowledgement_acknowledges_nothing() {
     assert!(stderr.contains("acknowledged offset 100000"), "{stderr}");
 }
 
-#[test]
-fn a_poison_row_refuses_its_batch_and_names_it() {
-    let poison = "{\"device_name\": \"poison, neat\", \"humidity\": 1}\n";
-    let fault = "refuse-row:contains=poison\\, neat";
-    let (ran, landed) = load_rows(&(air_row(0) + &air_row(1) + poison), &[fault], &[]);
-    assert_eq!(ran.summary()["error"]["kind"], "refused");
-    let told = "table main.default.air_quality, offset 0, record 2: refused on purpose";
-    assert!(ran.exits(1).stderr.contains(told));
-    assert_eq!(landed, [0; 0]);
-    // Batches before it stand, and it is refused no more often than told.
-    let (ran, landed) = load_rows(&(rows() + poison), &[fault], &["--max-inflight", "5000"]);
-    let acked = ran.summary()["records"]["acked"].as_u64().unwrap();
-    assert!(acked > 0 && landed.len() as u64 >= acked);
-    ran.exits(1);
-    let rig = Rig::new();
-    let server = server(&rig, &["refuse-row:contains=poison,times=1"]);
-    rig.file("row.ndjson", poison);
-    let load = || Ran::of(&rig.remote(&server, &["row.ndjson"]).output().unwrap()).code;
-    assert_eq!((load(), load()), (1, 0));
-}
-
 // ---- tokens ----
 
 #[test]

@@ -3,6 +3,8 @@
 
 #![cfg(feature = "emulator")]
 
+mod compressed;
+mod decompress;
 mod docs;
 mod emulator;
 mod emulator_faults;
@@ -12,6 +14,7 @@ mod load;
 mod nasty;
 mod options;
 mod oracle;
+mod poison;
 mod random;
 mod record;
 mod resume;

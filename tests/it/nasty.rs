@@ -236,7 +236,7 @@ fn nasty_inputs_have_an_exit_code_and_a_message() {
 }
 
 /// The most memory that a running process has had, in bytes.
-fn peak_bytes(child: &Child) -> u64 {
+pub fn peak_bytes(child: &Child) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
     let line = status.lines().find(|l| l.starts_with("VmHWM:")).unwrap();
     let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();

@@ -5,7 +5,9 @@ use std::io::Read;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use zerobus::input::{Block, Bytes, CsvDialect, Format, Framer, Framing, Source, cells};
+use zerobus::input::{
+    Block, Bytes, Compression, CsvDialect, Format, Framer, Framing, Source, cells,
+};
 
 fn source(format: Format) -> Source {
     Source {
@@ -31,7 +33,7 @@ impl Read for Slow {
 }
 
 fn blocks_of(format: Format, reader: impl Read + Send + 'static) -> Vec<Block> {
-    let reader = Bytes::from_reader(reader);
+    let reader = Bytes::from_reader(reader, Compression::None);
     let mut framer = Framer::new(source(format), reader, &Framing::default()).unwrap();
     std::iter::from_fn(|| framer.next_block().unwrap()).collect()
 }
