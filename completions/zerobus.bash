@@ -104,7 +104,7 @@ _zerobus() {
             return 0
             ;;
         zerobus__subcmd__ingest)
-            opts="-I -q -o -h --table --endpoint --workspace-url --workspace-id --client-id --client-secret --client-secret-file --token --token-file --allow-plaintext --local --proto --proto-path --descriptor-set --message --type --json --format --compression --max-line --skip --limit --min-rows --delimiter --quote --no-header --columns --null --trim --map --set --timestamp-unit --timezone --ambiguous --allow-epoch --unknown-fields --max-errors --rejects --dry-run --check-first --max-inflight --max-inflight-bytes --no-recovery --recovery-timeout --recovery-backoff --recovery-retries --recovery-deadline --ack-timeout --flush-timeout --shutdown-timeout --checkpoint --resume --progress --quiet --output --help"
+            opts="-I -q -o -h --table --endpoint --workspace-url --workspace-id --client-id --client-secret --client-secret-file --token --token-file --allow-plaintext --local --proto --proto-path --descriptor-set --message --type --json --format --compression --max-line --skip --limit --min-rows --delimiter --quote --no-header --columns --null --trim --map --set --timestamp-unit --timezone --ambiguous --allow-epoch --unknown-fields --max-errors --rejects --dry-run --check-first --max-inflight --max-inflight-bytes --streams --batch-records --batch-bytes --linger --rate-limit --no-recovery --recovery-timeout --recovery-backoff --recovery-retries --recovery-deadline --ack-timeout --flush-timeout --shutdown-timeout --checkpoint --resume --progress --quiet --output --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -251,6 +251,26 @@ _zerobus() {
                     return 0
                     ;;
                 --max-inflight-bytes)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --streams)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --batch-records)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --batch-bytes)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --linger)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rate-limit)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

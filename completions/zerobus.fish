@@ -77,6 +77,11 @@ complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l max-errors -d
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l rejects -d 'Keep bad rows here, and the reasons in FILE.reasons.ndjson' -r -F
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l max-inflight -d 'The most records sent and not acknowledged' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l max-inflight-bytes -d 'The most bytes sent and not acknowledged' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l streams -d 'Streams at the same time, a connection each; order is kept only with one' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l batch-records -d 'The most rows of one batch [default: an eighth of --max-inflight]' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l batch-bytes -d 'About how many bytes make a batch' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l linger -d 'How long rows of a slow pipe wait for others to fill a batch' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l rate-limit -d 'The most rows a second' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l recovery-timeout -d 'How long one attempt to connect may take' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l recovery-backoff -d 'The wait before the first retry; it doubles with each failure in a row' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l recovery-retries -d 'Retries until the first acknowledgement' -r

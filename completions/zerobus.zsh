@@ -78,6 +78,11 @@ ignore\:"They are left out"))' \
 '--rejects=[Keep bad rows here, and the reasons in FILE.reasons.ndjson]:FILE:_files' \
 '--max-inflight=[The most records sent and not acknowledged]:N:_default' \
 '--max-inflight-bytes=[The most bytes sent and not acknowledged]:SIZE:_default' \
+'--streams=[Streams at the same time, a connection each; order is kept only with one]:N:_default' \
+'--batch-records=[The most rows of one batch \[default\: an eighth of --max-inflight\]]:N:_default' \
+'--batch-bytes=[About how many bytes make a batch]:SIZE:_default' \
+'--linger=[How long rows of a slow pipe wait for others to fill a batch]:DURATION:_default' \
+'--rate-limit=[The most rows a second]:RECORDS_PER_S:_default' \
 '--recovery-timeout=[How long one attempt to connect may take]:DURATION:_default' \
 '--recovery-backoff=[The wait before the first retry; it doubles with each failure in a row]:DURATION:_default' \
 '--recovery-retries=[Retries until the first acknowledgement]:N:_default' \

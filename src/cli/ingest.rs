@@ -181,6 +181,22 @@ pub struct IngestArgs {
     #[arg(long, value_name = "SIZE", value_parser = parse::size, default_value = "64MiB", help_heading = "Flow")]
     pub max_inflight_bytes: usize,
 
+    /// Streams at the same time, a connection each; order is kept only with one
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=100), help_heading = "Flow")]
+    pub streams: u16,
+    /// The most rows of one batch [default: an eighth of --max-inflight]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Flow")]
+    pub batch_records: Option<u32>,
+    /// About how many bytes make a batch
+    #[arg(long, value_name = "SIZE", value_parser = parse::size, default_value = "256KiB", help_heading = "Flow")]
+    pub batch_bytes: usize,
+    /// How long rows of a slow pipe wait for others to fill a batch
+    #[arg(long, value_name = "DURATION", value_parser = parse::duration, default_value = "5ms", help_heading = "Flow")]
+    pub linger: Duration,
+    /// The most rows a second
+    #[arg(long, value_name = "RECORDS_PER_S", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Flow")]
+    pub rate_limit: Option<u32>,
+
     /// Fail at the first fault instead of reconnecting
     #[arg(long, help_heading = "Recovery")]
     pub no_recovery: bool,

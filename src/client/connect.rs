@@ -1,10 +1,11 @@
 //! Opens a connection and creates a stream on it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::metadata::{Ascii, MetadataValue};
@@ -12,6 +13,7 @@ use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 use tonic::{Code, Streaming};
 
 use super::codec::{RecordKind, Request, StreamCodec};
+use super::secret::Secret;
 use super::status::{chain, fault};
 use super::token::TokenSource;
 use crate::protocol::{Fault, FaultClass};
@@ -39,15 +41,18 @@ pub struct Target {
     pub descriptor: Bytes,
 }
 
-/// Makes connections.
+/// Makes connections. Clones share their tokens.
+#[derive(Clone)]
 pub struct Connector {
     target: Target,
     endpoint: Endpoint,
-    tokens: TokenSource,
+    tokens: Arc<Mutex<TokenSource>>,
 }
 
 /// A created stream.
 pub(super) struct Connection {
+    /// What it was opened with.
+    pub token: Secret,
     pub stream_id: String,
     /// Dropped to end the sending side.
     pub requests: Option<mpsc::Sender<Request>>,
@@ -77,7 +82,7 @@ impl Connector {
         Ok(Self {
             target,
             endpoint,
-            tokens,
+            tokens: Arc::new(Mutex::new(tokens)),
         })
     }
 
@@ -86,30 +91,28 @@ impl Connector {
         self.target.kind
     }
 
-    /// The server has refused the token.
-    pub(super) fn forget_token(&mut self) {
-        self.tokens.forget();
+    /// The server has refused this token.
+    pub(super) async fn forget_token(&self, token: &Secret) {
+        self.tokens.lock().await.forget(token);
     }
 
     /// One attempt. A token that the server no longer knows is replaced once.
-    pub(super) async fn connect(&mut self) -> Result<Connection, Fault> {
-        let (token, fresh) = self.tokens.token().await?;
-        match self.create(token.expose()).await {
+    pub(super) async fn connect(&self) -> Result<Connection, Fault> {
+        let (token, fresh) = self.tokens.lock().await.token().await?;
+        match self.create(&token).await {
             Err((Code::Unauthenticated, fault)) => {
-                self.tokens.forget();
+                self.forget_token(&token).await;
                 if fresh {
                     return Err(fault);
                 }
             }
             other => return other.map_err(|(_, fault)| fault),
         }
-        let (token, _) = self.tokens.token().await?;
-        self.create(token.expose())
-            .await
-            .map_err(|(_, fault)| fault)
+        let (token, _) = self.tokens.lock().await.token().await?;
+        self.create(&token).await.map_err(|(_, fault)| fault)
     }
 
-    async fn create(&self, token: &str) -> Result<Connection, (Code, Fault)> {
+    async fn create(&self, token: &Secret) -> Result<Connection, (Code, Fault)> {
         let channel: Channel = self.endpoint.connect().await.map_err(|e| {
             let message = format!("cannot connect to {}: {}", self.target.endpoint, chain(&e));
             (Code::Unavailable, Fault::transient(message))
@@ -139,7 +142,7 @@ impl Connector {
             let fault = Fault::new(FaultClass::Credentials, message);
             (Code::InvalidArgument, fault)
         };
-        let mut bearer: MetadataValue<Ascii> = format!("Bearer {token}")
+        let mut bearer: MetadataValue<Ascii> = format!("Bearer {}", token.expose())
             .parse()
             .map_err(|_| unusable("token"))?;
         bearer.set_sensitive(true);
@@ -160,6 +163,7 @@ impl Connector {
         match first.and_then(|r| r.payload) {
             Some(ephemeral_stream_response::Payload::CreateStreamResponse(created)) => {
                 Ok(Connection {
+                    token: token.clone(),
                     stream_id: created.stream_id.unwrap_or_default(),
                     requests: Some(requests),
                     responses,

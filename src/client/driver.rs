@@ -1,17 +1,19 @@
-//! The loop of one stream: takes batches, drives the state machine, reports what happens.
+//! The loop of each stream: takes batches, drives the state machine, reports what happens.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Mutex, mpsc};
+use futures_util::future::join_all;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 use tonic::{Code, Streaming};
 
 use super::codec::Request;
 use super::connect::{Connection, Connector};
 use super::status::fault;
+use super::supply::Supply;
 use crate::protocol::{Action, Batch, BatchPart, Config, Counts, Fault, State, Stream};
 use crate::wire::EphemeralStreamResponse;
 use crate::wire::ephemeral_stream_response::Payload;
@@ -70,22 +72,73 @@ enum Happened {
     Time,
 }
 
-type Attempt = Pin<Box<dyn Future<Output = Result<Connection, Fault>> + Send>>;
+type Attempt<'c> = Pin<Box<dyn Future<Output = Result<Connection, Fault>> + Send + 'c>>;
 
-/// Runs a stream until all batches are acknowledged, it fails, or `interrupt` completes.
+/// Runs streams, one for each configuration, until all batches are acknowledged, all streams
+/// have failed, or `interrupt` completes. What a failed stream has in hand goes to the
+/// others. Events come with the stream's index.
 pub async fn run(
     connector: Connector,
+    configs: Vec<Config>,
+    batches: mpsc::Receiver<Batch>,
+    interrupt: impl Future<Output = ()>,
+    observe: impl Fn(usize, Event),
+) -> Ended {
+    let supply = Supply::new(batches);
+    let (interrupted, _) = watch::channel(false);
+    let alive = Cell::new(configs.len());
+    let observe = &observe;
+    let streams = configs.into_iter().enumerate().map(|(index, config)| {
+        let mut interrupted = interrupted.subscribe();
+        let interrupt = async move {
+            // The sender outlives the streams.
+            let _ = interrupted.wait_for(|set| *set).await;
+        };
+        let observe = move |event| observe(index, event);
+        one(&connector, config, &supply, &alive, interrupt, observe)
+    });
+    let streams = join_all(streams);
+    let interrupt = async {
+        interrupt.await;
+        interrupted.send_replace(true);
+        std::future::pending::<()>().await;
+    };
+    let ended = tokio::select! {
+        ended = streams => ended,
+        () = interrupt => unreachable!("it waits for the streams"),
+    };
+    let mut all = Ended {
+        outcome: Ok(()),
+        counts: Counts::default(),
+        in_doubt: Vec::new(),
+    };
+    let untaken = supply.untaken();
+    for (ended, fatal) in ended {
+        all.counts = all.counts.plus(ended.counts);
+        all.in_doubt.extend(ended.in_doubt);
+        // A stream that failed has stopped nobody, unless its batches found no other.
+        if (fatal || !untaken.is_empty()) && all.outcome.is_ok() {
+            all.outcome = ended.outcome;
+        }
+    }
+    let sent = untaken.into_iter().filter(|(_, sent)| *sent);
+    all.in_doubt.extend(sent.map(|(part, _)| part));
+    all
+}
+
+/// Runs one stream; says whether its failure is the load's.
+async fn one(
+    connector: &Connector,
     config: Config,
-    mut batches: mpsc::Receiver<Batch>,
+    supply: &Supply,
+    alive: &Cell<usize>,
     interrupt: impl Future<Output = ()>,
     observe: impl Fn(Event),
-) -> Ended {
+) -> (Ended, bool) {
     let start = Instant::now();
     let kind = connector.kind();
-    // Shared with the one attempt that may be under way.
-    let connector = Arc::new(Mutex::new(connector));
     let mut stream = Stream::new(config, start.elapsed());
-    let mut attempt: Option<Attempt> = None;
+    let mut attempt: Option<Attempt<'_>> = None;
     let mut connection: Option<Connection> = None;
     // Taken from the queue, waiting for room in the window.
     let mut held: Option<Batch> = None;
@@ -102,10 +155,7 @@ pub async fn run(
         while let Some(action) = stream.poll(start.elapsed(), can_send(connection.as_ref())) {
             match action {
                 Action::Connect => {
-                    let connector = Arc::clone(&connector);
-                    attempt = Some(Box::pin(
-                        async move { connector.lock().await.connect().await },
-                    ));
+                    attempt = Some(Box::pin(connector.connect()));
                 }
                 Action::Send { offset, batch } => {
                     let body = batch.body;
@@ -161,7 +211,7 @@ pub async fn run(
             () = or_never(wakeup.map(sleep_until)) => Happened::Time,
             // The permit is given back: the next round sends.
             _ = or_never(requests.map(mpsc::Sender::reserve)), if send_blocked => Happened::Room,
-            batch = batches.recv(), if may_take => Happened::Input(batch),
+            batch = supply.take(), if may_take => Happened::Input(batch),
         };
         let now = start.elapsed();
         match happened {
@@ -181,7 +231,9 @@ pub async fn run(
             Happened::Message(Err(status)) if status.code() == Code::Unauthenticated => {
                 // The token has expired under an open stream. With a fresh one the next
                 // attempt tells whether it is the credentials.
-                connector.lock().await.forget_token();
+                if let Some(connection) = &connection {
+                    connector.forget_token(&connection.token).await;
+                }
                 stream.on_fault(now, Fault::transient(fault(&status).message));
             }
             Happened::Message(message) => on_message(&mut stream, now, message),
@@ -191,11 +243,29 @@ pub async fn run(
             Happened::Time => stream.on_time(now),
         }
     };
-    Ended {
-        outcome,
+    alive.set(alive.get() - 1);
+    let mut ended = Ended {
         counts: stream.counts(),
         in_doubt: stream.in_doubt(),
-    }
+        outcome,
+    };
+    let fatal = match &ended.outcome {
+        Ok(()) => false,
+        Err(Some(fault)) if fault.is_retryable() && alive.get() > 0 => {
+            // What was sent goes out again, by another stream.
+            let doubtful = ended.in_doubt.drain(..);
+            ended.counts.resent += doubtful.map(|part| u64::from(part.records)).sum::<u64>();
+            supply.give_back(stream.unsettled());
+            supply.give_back(held.map(|batch| (batch, false)));
+            false
+        }
+        Err(Some(_)) => {
+            supply.close();
+            true
+        }
+        Err(None) => true,
+    };
+    (ended, fatal)
 }
 
 /// Waits for what there may be to wait for.

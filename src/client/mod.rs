@@ -6,6 +6,7 @@ mod connect;
 mod driver;
 mod secret;
 mod status;
+mod supply;
 mod token;
 
 pub use codec::RecordKind;

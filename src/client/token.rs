@@ -156,9 +156,15 @@ impl TokenSource {
         Ok(token)
     }
 
-    /// Throws the token away: the server has refused it.
-    pub fn forget(&mut self) {
-        self.cached = None;
+    /// Throws a token away that the server has refused; one that was obtained since stays.
+    pub fn forget(&mut self, refused: &Secret) {
+        if self
+            .cached
+            .as_ref()
+            .is_some_and(|c| c.token.expose() == refused.expose())
+        {
+            self.cached = None;
+        }
     }
 
     fn refusal(&self, status: StatusCode, after: Option<Duration>, body: &[u8]) -> Fault {

@@ -29,6 +29,9 @@ use crate::transcode::{self, Ambiguous, CellRules, Mapping, SetValue, TimeRules}
 /// batches overlap, large enough that a request is worth its frame.
 const BLOCKS_IN_FLIGHT: u32 = 8;
 
+/// Into how many batches a second a limited rate is cut at least.
+const BATCHES_PER_SECOND: u32 = 10;
+
 pub(super) async fn run(args: IngestArgs) -> Result<u8, Failure> {
     let table = args.table.to_string();
     let rejects = args.rejects.as_ref().map(|p| p.display().to_string());
@@ -138,7 +141,7 @@ async fn load(args: &IngestArgs) -> Result<Outcome, Failure> {
         job.keeping = Some(kept.keeping(args.max_inflight));
     }
     let outcome = work
-        .show(|observer| load::run(job, connector, config(args), observer))
+        .show(|observer| load::run(job, connector, config(args), args.streams.into(), observer))
         .await;
     #[cfg(feature = "emulator")]
     let outcome = match local {
@@ -220,6 +223,7 @@ impl<'a> Prepared<'a> {
             before: Mark::default(),
             keeping: None,
             resent_before: 0,
+            rate_limit: args.rate_limit,
             framing: framing(args),
             range: RowRange {
                 skip: args.skip,
@@ -463,13 +467,25 @@ fn config(args: &IngestArgs) -> Config {
     }
 }
 
+/// The rows of a batch at most. A block of rows becomes a batch.
+fn batch_records(args: &IngestArgs) -> u32 {
+    let share = args.max_inflight / u32::from(args.streams) / BLOCKS_IN_FLIGHT;
+    let records = args.batch_records.unwrap_or(share).min(args.max_inflight);
+    // A limited rate is kept batch by batch.
+    let paced = args
+        .rate_limit
+        .map_or(records, |rate| rate / BATCHES_PER_SECOND);
+    records.min(paced).max(1)
+}
+
 fn framing(args: &IngestArgs) -> Framing {
     Framing {
         limits: Limits {
             line_bytes_max: args.max_line,
-            block_rows_max: (args.max_inflight / BLOCKS_IN_FLIGHT).max(1) as usize,
-            ..Limits::default()
+            block_rows_max: batch_records(args) as usize,
+            block_bytes: args.batch_bytes,
         },
+        linger: args.linger,
         compression: match args.compression {
             CompressionArg::Auto => Compression::Auto,
             CompressionArg::None => Compression::None,

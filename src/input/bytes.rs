@@ -2,6 +2,7 @@
 //! that.
 
 use std::io::{self, Read};
+use std::time::Duration;
 
 use super::compression::{Begins, Codec, Compression, Damage, MAGIC_BYTES_MAX, begins};
 use super::decompress::{Decompressor, Ended};
@@ -117,6 +118,12 @@ impl Bytes {
         }
         self.position += n as u64;
         Ok(n)
+    }
+
+    /// Whether a pipe has more to read, or ends, within this time. Other sources are not
+    /// waited for: what they have comes at once.
+    pub(super) fn more_within(&self, wait: Duration) -> bool {
+        self.decompressor.is_none() && self.head.is_empty() && self.raw.more_within(wait)
     }
 
     /// Passes over the next `count` bytes, after decompression, and returns how many there

@@ -4,6 +4,7 @@
 //! formats: the bytes carried over to the next block, the bounds, the positions.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::bytes::{Bytes, ReadError};
 use super::csv::{CsvCut, cells};
@@ -87,6 +88,7 @@ pub struct Framer {
     bytes: Bytes,
     cut: Box<dyn Cut + Send>,
     limits: Limits,
+    linger: Duration,
     /// Bytes read that belong to no block yet; the first `seen` were shown to the cut.
     carry: Vec<u8>,
     seen: usize,
@@ -124,6 +126,7 @@ impl Framer {
             bytes,
             cut,
             limits: framing.limits,
+            linger: framing.linger,
             carry: Vec::new(),
             seen: 0,
             long: None,
@@ -245,6 +248,8 @@ impl Framer {
         let mut rows = Vec::new();
         let mut long = None;
         let mut consumed = 0;
+        // Since when whole rows wait for others.
+        let mut lingering = None;
         while rows.len() < self.limits.block_rows_max && long.is_none() {
             // Shown no further than the limit, so that what a row is does not depend on
             // where a read happens to end.
@@ -261,7 +266,8 @@ impl Framer {
                 return Err(self.unreadable(broken));
             }
             // What is whole goes out first; then the rest is looked at again.
-            if !rows.is_empty() || consumed >= self.limits.block_bytes {
+            let full = consumed >= self.limits.block_bytes;
+            if full || (!rows.is_empty() && !self.more_comes(&mut lingering)) {
                 break;
             }
             if shown == most {
@@ -297,6 +303,15 @@ impl Framer {
             return Ok(None);
         }
         Ok(Some(self.block(consumed, rows, long)))
+    }
+
+    /// Whether more comes while the rows that are whole may wait for it.
+    fn more_comes(&mut self, since: &mut Option<Instant>) -> bool {
+        let since = since.get_or_insert_with(Instant::now);
+        match self.linger.checked_sub(since.elapsed()) {
+            Some(left) if !self.ended => self.bytes.more_within(left),
+            _ => false,
+        }
     }
 
     /// The next piece of a row that is over the limit.

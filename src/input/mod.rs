@@ -5,6 +5,7 @@
 //! of up to `line_bytes_max`; what is longer is skipped as it streams by.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 mod bytes;
 mod compression;
@@ -57,6 +58,8 @@ pub struct Framing {
     pub no_header: bool,
     /// The names of a CSV's columns, instead of those in its header.
     pub columns: Option<Vec<String>>,
+    /// How long rows of a pipe wait for others to fill their block.
+    pub linger: Duration,
     /// Bytes are hashed as they pass, for an input that cannot be read twice.
     pub hashed: bool,
 }

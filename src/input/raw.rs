@@ -4,7 +4,7 @@
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek as _, SeekFrom};
 use std::os::fd::OwnedFd;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -105,6 +105,16 @@ impl Raw {
                 Err(e) => return Err(e),
             }
         }
+    }
+
+    /// Whether a pipe has more to read, or ends, within this time.
+    pub(super) fn more_within(&self, wait: Duration) -> bool {
+        let Access::Polled(fd) = &self.access else {
+            return false;
+        };
+        let timeout = Timespec::try_from(wait).unwrap_or(STOP_CHECK);
+        let mut fds = [PollFd::new(fd, PollFlags::IN)];
+        !self.stops.iter().any(Stop::is_set) && poll(&mut fds, Some(&timeout)) == Ok(1)
     }
 
     /// Goes on further by `count` bytes without reading them, as far as that can be done, and

@@ -54,6 +54,8 @@ struct Entry {
     open: u64,
     records: u64,
     bytes: u64,
+    /// The offset of its last record, counted over all runs.
+    last: u64,
     /// What is settled once this entry and all before it are.
     mark: Option<Mark>,
     origin: Option<Origin>,
@@ -149,6 +151,7 @@ impl Ledger {
             open: records,
             records,
             bytes: batch.record_bytes,
+            last: (self.entered + records).saturating_sub(1),
             mark: None,
             origin,
             kept: RejectsLen::default(),
@@ -182,12 +185,14 @@ impl Ledger {
         self.acked + self.rejected + self.unsent + self.open
     }
 
-    /// Records of a batch are durable.
-    pub(super) fn acknowledge(&mut self, id: u64, records: u64) {
+    /// Records of a batch are durable. Returns the offset of its last record, counted over
+    /// all runs.
+    pub(super) fn acknowledge(&mut self, id: u64, records: u64) -> Option<u64> {
         let Some(entry) = self.entry(id) else {
             debug_assert!(false, "batch {id} is settled already");
-            return;
+            return None;
         };
+        let last = entry.last;
         debug_assert!(records <= entry.open, "acknowledged <= entered");
         entry.open -= records;
         let all = entry.open == 0;
@@ -198,6 +203,7 @@ impl Ledger {
             self.bytes_acked += bytes;
             self.settle_front();
         }
+        Some(last)
     }
 
     /// Where a record came from, how long the rejects were when its block was begun, and by

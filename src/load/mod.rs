@@ -14,6 +14,7 @@ mod event;
 mod keeper;
 mod ledger;
 mod mark;
+mod pace;
 mod pipeline;
 mod refusals;
 mod rejects;
@@ -50,6 +51,8 @@ pub struct Job {
     pub keeping: Option<Keeping>,
     /// Records sent again by earlier runs.
     pub resent_before: u64,
+    /// The most records a second.
+    pub rate_limit: Option<u32>,
     /// How inputs are cut into rows.
     pub framing: Framing,
     /// Which rows are loaded.
@@ -125,14 +128,25 @@ pub struct Outcome {
     pub bytes_sent: u64,
     /// What the stream has counted.
     pub counts: Counts,
-    /// The id of the stream's last connection.
-    pub stream_id: Option<String>,
+    /// The streams that were opened.
+    pub streams: Vec<StreamOutcome>,
     /// From the first byte read to the last acknowledgement.
     pub elapsed: Duration,
     /// Timestamps whose digits past microseconds were cut.
     pub digits_cut: u64,
     /// Why the load did not succeed.
     pub failure: Option<Failure>,
+}
+
+/// What one stream has done.
+#[derive(Debug, Clone, Default)]
+pub struct StreamOutcome {
+    /// The id of its last connection.
+    pub id: Option<String>,
+    /// The offset of the last record that it had acknowledged.
+    pub last_acked: Option<u64>,
+    /// What it has counted.
+    pub counts: Counts,
 }
 
 impl Outcome {
@@ -163,7 +177,15 @@ const BATCHES_QUEUED_MAX: usize = 2;
 
 /// Runs a load to its end. What fails is told by the outcome, next to what was achieved
 /// before.
-pub async fn run(job: Job, connector: Connector, config: Config, observer: Observer) -> Outcome {
+///
+/// `config` is that of all `streams` together: they share its bounds.
+pub async fn run(
+    job: Job,
+    connector: Connector,
+    config: Config,
+    streams: usize,
+    observer: Observer,
+) -> Outcome {
     let (batches, queue) = mpsc::channel(BATCHES_QUEUED_MAX);
     let shutdown_timeout = job.shutdown_timeout;
     let resent_before = job.resent_before;
@@ -184,28 +206,43 @@ pub async fn run(job: Job, connector: Connector, config: Config, observer: Obser
         stop: work.stop.clone(),
         observer: Arc::clone(&observer),
     };
-    let stream_id = Mutex::new(None);
+    let configs = config.shares(streams);
+    let streams = Mutex::new(vec![StreamOutcome::default(); configs.len()]);
     let interrupt = work.interrupted(shutdown_timeout, &observer);
-    let ended = client::run(connector, config, queue, interrupt, |event| match event {
-        client::Event::Opened { stream_id: id } => *lock(&stream_id) = Some(id),
-        client::Event::Acknowledged { parts, counts } => {
-            let mut ledger = lock(&work.shared.ledger);
-            for part in parts {
-                ledger.acknowledge(part.id, part.records.into());
+    let ended = client::run(
+        connector,
+        configs,
+        queue,
+        interrupt,
+        |index, event| match event {
+            client::Event::Opened { stream_id } => lock(&streams)[index].id = Some(stream_id),
+            client::Event::Acknowledged { parts, counts } => {
+                let mut streams = lock(&streams);
+                let mut ledger = lock(&work.shared.ledger);
+                let stream = &mut streams[index];
+                stream.counts = counts;
+                for part in parts {
+                    let last = ledger.acknowledge(part.id, part.records.into());
+                    stream.last_acked = stream.last_acked.max(last);
+                }
+                let counts = streams.iter().map(|s| s.counts);
+                let counts = counts.fold(Counts::default(), Counts::plus);
+                ledger.set_resent(resent_before, counts.resent);
+                drop(ledger);
+                drop(streams);
+                work.shared.moved.notify_all();
+                observer(LoadEvent::Acknowledged { counts });
             }
-            ledger.set_resent(resent_before, counts.resent);
-            drop(ledger);
-            work.shared.moved.notify_all();
-            observer(LoadEvent::Acknowledged { counts });
-        }
-        client::Event::RecordRefused { part, fault } => refusals.take(part, &fault),
-        client::Event::Recovering { fault, wait } => {
-            observer(LoadEvent::Recovering { fault, wait });
-        }
-    })
+            client::Event::RecordRefused { part, fault } => refusals.take(part, &fault),
+            client::Event::Recovering { fault, wait } => {
+                observer(LoadEvent::Recovering { fault, wait });
+            }
+        },
+    )
     .await;
     let mut outcome = work.end(&ended).await;
-    outcome.stream_id = lock(&stream_id).take();
+    outcome.streams = std::mem::take(&mut *lock(&streams));
+    outcome.streams.retain(|stream| stream.id.is_some());
     outcome
 }
 
@@ -361,7 +398,7 @@ impl Work {
             bytes_read: report.bytes_read,
             bytes_sent,
             counts: ended.counts,
-            stream_id: None,
+            streams: Vec::new(),
             elapsed: self.start.elapsed(),
             digits_cut: report.digits_cut,
             failure: failures.into_iter().min_by_key(|f| precedence(f.kind)),

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
@@ -12,6 +12,7 @@ use super::errors::MaxErrors;
 use super::event::{LoadEvent, Observer};
 use super::ledger::Origin;
 use super::mark::{Mark, MarkRecords, Reached};
+use super::pace::Pace;
 use super::resume::Start;
 use super::{Job, JobInput, Rejects, Shared, lock};
 use crate::error::{Failure, Kind};
@@ -89,6 +90,8 @@ pub(super) fn start(
             shared,
             max_errors: job.max_errors,
             observer,
+            stop,
+            pace: job.rate_limit.map(|rate| (Instant::now(), Pace::new(rate))),
             skip: job.range.skip.saturating_sub(before.passed),
             limit: job
                 .range
@@ -104,7 +107,7 @@ pub(super) fn start(
             bytes_read: 0,
         };
         let mut failures = Vec::new();
-        failures.extend(rows.run(&queue, &stop).err().flatten());
+        failures.extend(rows.run(&queue).err().flatten());
         if let Some(rejects) = lock(&rows.shared.rejects).as_mut() {
             failures.extend(rejects.flush().err());
         }
@@ -212,6 +215,9 @@ struct Rows {
     shared: Arc<Shared>,
     max_errors: MaxErrors,
     observer: Observer,
+    stop: Stop,
+    /// A limited rate, and when it began.
+    pace: Option<(Instant, Pace)>,
     /// Rows still to be passed over, and still to be read after them.
     skip: u64,
     limit: u64,
@@ -233,7 +239,7 @@ struct Rows {
 }
 
 impl Rows {
-    fn run(&mut self, queue: &Receiver<Piece>, stop: &Stop) -> Result<(), Stopped> {
+    fn run(&mut self, queue: &Receiver<Piece>) -> Result<(), Stopped> {
         let mut stopped_for = Duration::ZERO;
         loop {
             match queue.recv_timeout(STOP_CHECK) {
@@ -250,12 +256,12 @@ impl Rows {
                 }
                 Ok(Piece::Ended { reached, whole }) => self.ended(reached, whole),
                 Ok(Piece::Failed(error)) => return Err(Some(error.into())),
-                Ok(Piece::End) => return self.finish(!stop.is_set()),
+                Ok(Piece::End) => return self.finish(!self.stop.is_set()),
                 Err(RecvTimeoutError::Disconnected) => {
                     let message = "the thread that reads the inputs has died";
                     return Err(Some(Failure::new(Kind::Input, message)));
                 }
-                Err(RecvTimeoutError::Timeout) if stop.is_set() => {
+                Err(RecvTimeoutError::Timeout) if self.stop.is_set() => {
                     stopped_for += STOP_CHECK;
                     if stopped_for >= READ_ENDS_MAX {
                         return Ok(());
@@ -442,6 +448,7 @@ impl Rows {
             bad,
         };
         for batch in self.builder.take() {
+            self.wait_for_pace(batch.records);
             self.wait_for_room(&batch, block.data.len());
             self.counts.accepted += u64::from(batch.records);
             let id = lock(&self.shared.ledger).enter(&batch, Some(origin.clone()));
@@ -456,6 +463,21 @@ impl Rows {
             self.batches.blocking_send(batch).map_err(|_| None)?;
         }
         Ok(())
+    }
+
+    /// Waits as the rate asks for; not once the load is to end.
+    fn wait_for_pace(&mut self, records: u32) {
+        let Some((start, pace)) = &mut self.pace else {
+            return;
+        };
+        let until = start.elapsed() + pace.wait(start.elapsed(), records);
+        while let Some(left) = until.checked_sub(start.elapsed())
+            && !left.is_zero()
+            && !self.stop.is_set()
+            && !self.batches.is_closed()
+        {
+            std::thread::sleep(left.min(STOP_CHECK));
+        }
     }
 
     /// Waits until the ledger may hold more; not for a client that has ended.

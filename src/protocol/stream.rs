@@ -104,6 +104,11 @@ impl Stream {
         self.counts
     }
 
+    /// The batches that are not acknowledged, and whether they were sent.
+    pub fn unsettled(&self) -> Vec<(Batch, bool)> {
+        self.window.unsettled()
+    }
+
     /// What was sent and is not known to be durable.
     pub fn in_doubt(&self) -> Vec<BatchPart> {
         let refused = self.refused.iter().map(|(part, _)| *part);

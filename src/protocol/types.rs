@@ -34,6 +34,20 @@ pub struct Config {
     pub seed: u64,
 }
 
+impl Config {
+    /// The configurations of so many streams that share the bounds of this one.
+    pub fn shares(&self, streams: usize) -> Vec<Self> {
+        let streams = streams.max(1);
+        let share = |index: usize| Self {
+            max_inflight_records: (self.max_inflight_records / streams).max(1),
+            max_inflight_bytes: (self.max_inflight_bytes / streams).max(1),
+            seed: self.seed.wrapping_add(index as u64),
+            ..self.clone()
+        };
+        (0..streams).map(share).collect()
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -134,4 +148,19 @@ pub struct Counts {
     pub rotations: u64,
     /// Time spent waiting because the service asked for it.
     pub throttled: Duration,
+}
+
+impl Counts {
+    /// The counts of two streams together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            acknowledged: self.acknowledged + other.acknowledged,
+            accepted: self.accepted + other.accepted,
+            resent: self.resent + other.resent,
+            reconnects: self.reconnects + other.reconnects,
+            rotations: self.rotations + other.rotations,
+            throttled: self.throttled + other.throttled,
+        }
+    }
 }

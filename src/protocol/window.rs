@@ -141,13 +141,16 @@ impl Window {
         self.bytes
     }
 
+    /// All batches, and whether they were sent on any connection.
+    pub(super) fn unsettled(&self) -> Vec<(Batch, bool)> {
+        let sent = self.sent.max(self.sent_before);
+        let batches = self.batches.iter().cloned();
+        batches.zip((0..).map(|index| index < sent)).collect()
+    }
+
     /// What was sent on any connection and is not acknowledged.
     pub(super) fn in_doubt(&self) -> Vec<BatchPart> {
-        let sent = self.sent.max(self.sent_before);
-        self.batches
-            .iter()
-            .take(sent)
-            .map(BatchPart::from)
-            .collect()
+        let sent = self.unsettled().into_iter().filter(|(_, sent)| *sent);
+        sent.map(|(batch, _)| BatchPart::from(&batch)).collect()
     }
 }

@@ -98,13 +98,13 @@ impl<'o> Summary<'o> {
         let records = outcome.records;
         let (first, last_acked) = self.offsets();
         let streams: Vec<Value> = outcome
-            .stream_id
+            .streams
             .iter()
-            .map(|id| {
+            .map(|stream| {
                 json!({
-                    "stream_id": id,
-                    "last_acked": last_acked,
-                    "reconnects": outcome.counts.reconnects,
+                    "stream_id": stream.id,
+                    "last_acked": stream.last_acked,
+                    "reconnects": stream.counts.reconnects,
                 })
             })
             .collect();

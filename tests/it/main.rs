@@ -10,6 +10,7 @@ mod emulator;
 mod emulator_faults;
 mod errors;
 mod faults;
+mod flow;
 mod load;
 mod nasty;
 mod options;
