@@ -30,6 +30,11 @@ pub(super) trait Cut {
     /// swallows everything behind it) at the limit of a row.
     fn unfinished(&self) -> Option<Unfinished>;
 
+    /// Bytes in front of the row being read that belong to no row, since it was last asked.
+    fn take_before(&mut self) -> usize {
+        0
+    }
+
     /// What makes everything from here on unreadable.
     fn broken(&self) -> Option<Unfinished> {
         None
@@ -57,7 +62,8 @@ pub(super) struct Finished {
     /// The line it began on.
     pub line: u64,
     pub fault: Option<RowFault>,
-    /// Bytes in front of the row that belong to no row.
+    /// Bytes in front of the row that belong to no row and were not told of by
+    /// [`Cut::take_before`].
     pub before: usize,
 }
 
@@ -158,6 +164,12 @@ impl Framer {
                 continue;
             }
             self.seen = shown;
+            // They do not count for the length of the row.
+            let between = self.cut.take_before();
+            if between > 0 {
+                consumed += between;
+                continue;
+            }
             if let (Some(broken), true) = (self.cut.broken(), rows.is_empty()) {
                 return Err(self.unreadable(broken));
             }
@@ -207,7 +219,8 @@ impl Framer {
             Found::End(more) => (self.seen + more, true),
             Found::More => (self.carry.len(), false),
         };
-        if end == 0 {
+        // A row may end where the last piece did: what follows is not its own.
+        if end == 0 && !ends {
             match self.fill()? {
                 Filled::Some => return self.long_row_goes_on(),
                 Filled::Stopped => return Ok(None),

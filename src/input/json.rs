@@ -103,9 +103,11 @@ impl Cut for JsonCut {
                 State::Broken => return Found::More,
                 State::Begin | State::Value { .. } | State::After | State::End => {
                     let now = if white { was } else { self.between(byte) };
-                    let in_row =
-                        matches!(now, State::Nested { .. } | State::Text { .. } | State::Bare);
-                    self.before += usize::from(!in_row);
+                    let outside = matches!(
+                        now,
+                        State::Begin | State::Value { .. } | State::After | State::End
+                    );
+                    self.before += usize::from(outside);
                     now
                 }
                 State::Bare if white || matches!(byte, b',' | b']') => {
@@ -152,7 +154,7 @@ impl Cut for JsonCut {
         Finished {
             line: self.row_line,
             fault: None,
-            before: std::mem::take(&mut self.before),
+            before: self.take_before(),
         }
     }
 
@@ -171,7 +173,79 @@ impl Cut for JsonCut {
         }
     }
 
+    fn take_before(&mut self) -> usize {
+        std::mem::take(&mut self.before)
+    }
+
     fn broken(&self) -> Option<Unfinished> {
         self.broken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use crate::input::{Bytes, Format, Framer, Framing, Limits, Source};
+
+    /// Gives out so many bytes at a time.
+    struct Slow(std::io::Cursor<&'static [u8]>, usize);
+
+    impl Read for Slow {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            let n = self.1.min(buffer.len());
+            self.0.read(&mut buffer[..n])
+        }
+    }
+
+    /// The rows up to 8 bytes, and the byte, the line and the text of each longer one.
+    fn read(text: &'static str, step: usize) -> (Vec<&'static str>, Vec<(u64, u64, &'static str)>) {
+        let source = Source {
+            index: 0,
+            name: "test".into(),
+            format: Format::Json,
+            header: None,
+        };
+        let framing = Framing {
+            limits: Limits {
+                line_bytes_max: 8,
+                ..Limits::default()
+            },
+            ..Framing::default()
+        };
+        let reader = Bytes::from_reader(Slow(std::io::Cursor::new(text.as_bytes()), step));
+        let mut framer = Framer::new(source, reader, &framing).unwrap();
+        let (mut rows, mut long) = (Vec::new(), Vec::new());
+        while let Some(block) = framer.next_block().unwrap() {
+            let first = block.first_byte as usize;
+            for row in &block.rows {
+                rows.push(&text[first + row.start..first + row.start + row.len]);
+            }
+            if let Some(piece) = block.long.filter(|piece| piece.ends) {
+                let end = first + block.data.len();
+                long.push((piece.byte, piece.line, &text[piece.byte as usize..end]));
+            }
+        }
+        (rows, long)
+    }
+
+    #[test]
+    fn what_stands_between_rows_is_no_part_of_a_row_over_the_limit() {
+        for step in [1, 2, 3, 100] {
+            let text =
+                "[{\"a\":1} ,\n\n      {\"a\":2},\n\n {\"a\":12345} , {\"a\":3}]           \n";
+            let (rows, long) = read(text, step);
+            assert_eq!(rows, ["{\"a\":1}", "{\"a\":2}", "{\"a\":3}"], "{step}");
+            assert_eq!(long, [(29, 5, "{\"a\":12345}")], "{step}");
+        }
+    }
+
+    #[test]
+    fn a_row_over_the_limit_swallows_no_row_behind_it() {
+        for step in [1, 2, 3, 100] {
+            let (rows, long) = read("[1234567890,{\"a\":2}]", step);
+            assert_eq!(rows, ["{\"a\":2}"], "{step}");
+            assert_eq!(long, [(1, 1, "1234567890")], "{step}");
+        }
     }
 }
