@@ -15,6 +15,10 @@ pub const DEPTH_MAX: usize = 100;
 /// The most columns that a table may have (PROTOCOL: limits).
 pub const COLUMNS_MAX: usize = 2_000;
 
+/// The most fields of a record, a message's counted wherever it stands: a few lines can hold
+/// each other so often that no memory has room for their columns.
+pub const FIELDS_MAX: usize = 100_000;
+
 /// Everything known of a record before the first row is read.
 #[derive(Debug)]
 pub struct RecordPlan {
@@ -195,11 +199,10 @@ impl RecordPlan {
     ///
     /// # Errors
     /// A message that the service has no columns for: groups, recursion, `Any`, more than
-    /// [`COLUMNS_MAX`] fields, deeper than [`DEPTH_MAX`]; a hint that does not fit.
+    /// [`COLUMNS_MAX`] fields, or [`FIELDS_MAX`] with nested ones, deeper than [`DEPTH_MAX`];
+    /// a hint that does not fit.
     pub fn from_descriptor(root: &MessageDescriptor) -> Result<Self, SchemaError> {
-        let mut builder = Builder::default();
-        builder.message(root)?;
-        let fields = builder.messages[0].fields.len();
+        let fields = root.fields().len();
         let file = root.parent_file();
         if fields > COLUMNS_MAX {
             let message = format!(
@@ -212,6 +215,15 @@ impl RecordPlan {
             let message = format!("message \"{}\" has no fields", root.full_name());
             return Err(SchemaError::at(file.name(), None, message)
                 .hint("choose another message with --message NAME"));
+        }
+        let mut builder = Builder::default();
+        builder.message(root)?;
+        if builder.extents[0].fields > FIELDS_MAX {
+            let message = format!(
+                "message \"{}\" has more than {FIELDS_MAX} fields in the messages it holds",
+                root.full_name()
+            );
+            return Err(SchemaError::at(file.name(), None, message));
         }
         Ok(Self {
             name: root.name().to_owned(),
@@ -230,11 +242,22 @@ impl RecordPlan {
 #[derive(Default)]
 struct Builder {
     messages: Vec<MessagePlan>,
+    /// Of each message that is finished.
+    extents: Vec<Extent>,
     enums: Vec<EnumPlan>,
     message_index: HashMap<String, usize>,
     enum_index: HashMap<String, usize>,
     /// The messages being planned, outermost first.
     path: Vec<String>,
+}
+
+/// How much a message holds.
+#[derive(Debug, Default, Clone, Copy)]
+struct Extent {
+    /// How many messages stand in one another, this one included.
+    depth: usize,
+    /// How many fields, those of its messages included.
+    fields: usize,
 }
 
 impl Builder {
@@ -251,6 +274,7 @@ impl Builder {
             oneofs: Vec::new(),
             required: Vec::new(),
         });
+        self.extents.push(Extent::default());
         self.path.push(name.to_owned());
         let mut oneofs: Vec<String> = Vec::new();
         let mut fields = Vec::new();
@@ -282,6 +306,7 @@ impl Builder {
                 .or_insert(fields.len() - 1);
         }
         self.path.pop();
+        self.extents[index] = self.extent(&fields);
         let plan = &mut self.messages[index];
         for (i, field) in fields.iter().enumerate() {
             plan.by_name.insert(field.name.as_str().into(), i);
@@ -294,6 +319,21 @@ impl Builder {
         // Only a finished message may be found again: until then it would be recursion.
         self.message_index.insert(name.to_owned(), index);
         Ok(index)
+    }
+
+    fn extent(&self, fields: &[FieldPlan]) -> Extent {
+        let mut extent = Extent {
+            depth: 1,
+            fields: fields.len(),
+        };
+        for field in fields {
+            if let ValueType::Message(index) = field.ty {
+                let inner = self.extents[index];
+                extent.depth = extent.depth.max(1 + inner.depth);
+                extent.fields = extent.fields.saturating_add(inner.fields);
+            }
+        }
+        extent
     }
 
     fn field_type(&mut self, field: &FieldDescriptor) -> Result<(Shape, ValueType), SchemaError> {
@@ -337,16 +377,22 @@ impl Builder {
                         return Err(refuse(field, &message)
                             .hint("a table's columns have a fixed depth; keep the rest as JSON text in a string with // @delta VARIANT"));
                     }
+                    let too_deep =
+                        || refuse(field, &format!("nests deeper than {DEPTH_MAX} messages"));
                     if self.path.len() >= DEPTH_MAX {
-                        let message = format!("nests deeper than {DEPTH_MAX} messages");
-                        return Err(refuse(field, &message));
+                        return Err(too_deep());
                     }
                     if message.fields().len() == 0 {
                         let message =
                             format!("is of \"{}\", which has no fields", message.full_name());
                         return Err(refuse(field, &message));
                     }
-                    ValueType::Message(self.message(message)?)
+                    let index = self.message(message)?;
+                    // It may have been planned before, where less stood around it.
+                    if self.path.len() + self.extents[index].depth > DEPTH_MAX {
+                        return Err(too_deep());
+                    }
+                    ValueType::Message(index)
                 }
             },
             Kind::Enum(descriptor) => ValueType::Enum(self.enumeration(descriptor)),
@@ -452,4 +498,58 @@ fn refuse(field: &FieldDescriptor, what: &str) -> SchemaError {
     let file = field.parent_message().parent_file();
     let message = format!("field \"{}\" {what}", field.name());
     SchemaError::at(file.name(), hints::line_of(field), message)
+}
+
+#[cfg(test)]
+mod tests {
+    use prost_reflect::DescriptorPool;
+
+    use super::*;
+
+    fn plan(source: &str) -> Result<RecordPlan, SchemaError> {
+        let file = protox::file::File::from_source("test.proto", source).unwrap();
+        let mut pool = DescriptorPool::new();
+        pool.add_file_descriptor_proto(file.into()).unwrap();
+        RecordPlan::from_descriptor(&pool.get_message_by_name("Root").unwrap())
+    }
+
+    #[test]
+    fn depth_counts_wherever_a_message_was_met_first() {
+        // The innermost message comes first, so that all below each one is planned already.
+        let source = |depth: usize| {
+            let inner: String = (2..=depth)
+                .rev()
+                .map(|n| format!("M{n} f{n} = {n};"))
+                .collect();
+            let chain: String = (2..depth)
+                .map(|n| format!("message M{n} {{ M{} m = 1; }}", n + 1))
+                .collect();
+            format!(
+                "syntax = \"proto3\"; message Root {{ {inner} }} {chain} message M{depth} {{ int32 x = 1; }}"
+            )
+        };
+        assert!(plan(&source(DEPTH_MAX)).is_ok());
+        let error = plan(&source(DEPTH_MAX + 1)).unwrap_err();
+        assert_eq!(error.message, "field \"m\" nests deeper than 100 messages");
+    }
+
+    #[test]
+    fn messages_that_hold_each_other_twice_are_counted_twice() {
+        let source = |levels: usize| {
+            let chain: String = (0..levels)
+                .map(|n| format!("message M{n} {{ M{m} a = 1; M{m} b = 2; }}", m = n + 1))
+                .collect();
+            format!(
+                "syntax = \"proto3\"; message Root {{ M0 m = 1; }} {chain} message M{levels} {{ int32 x = 1; }}"
+            )
+        };
+        assert!(plan(&source(10)).is_ok());
+        for levels in [20, 90] {
+            let error = plan(&source(levels)).unwrap_err();
+            assert_eq!(
+                error.message,
+                "message \"Root\" has more than 100000 fields in the messages it holds"
+            );
+        }
+    }
 }
