@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use prost_reflect::prost::Message as _;
 use prost_reflect::prost_types::DescriptorProto;
 use zerobus::schema::plan::{COLUMNS_MAX, DEPTH_MAX, ValueType};
-use zerobus::schema::{ProtoSource, RecordPlan};
+use zerobus::schema::{ProtoSource, RecordPlan, columns};
 use zerobus_fuzz::records::bundled;
 
 /// A directory of its own, so that an import finds nothing but protobuf's own files.
@@ -49,7 +49,9 @@ libfuzzer_sys::fuzz_target!(|text: &[u8]| {
 });
 
 fn check_plan(plan: &RecordPlan) {
-    assert!((1..=COLUMNS_MAX).contains(&plan.root().fields.len()));
+    let columns = columns::of_record(plan).len();
+    assert_eq!(columns, plan.root().fields.len());
+    assert!((1..=COLUMNS_MAX).contains(&columns));
     let mut depths = vec![None; plan.messages.len()];
     assert!(depth(plan, 0, &mut depths) <= DEPTH_MAX, "nested too deep");
     for message in &plan.messages {
