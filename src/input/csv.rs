@@ -122,8 +122,12 @@ impl Cut for CsvCut {
         self.record_line
     }
 
-    fn line_after(&self) -> u64 {
-        self.record_line
+    fn after(&self, byte: u64) -> Position {
+        Position {
+            byte,
+            line: self.record_line,
+            ..Position::default()
+        }
     }
 
     fn go_on(&mut self, from: &Position) {

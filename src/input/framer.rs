@@ -31,16 +31,17 @@ pub(super) trait Cut {
     /// swallows everything behind it) at the limit of a row.
     fn unfinished(&self) -> Option<Unfinished>;
 
-    /// The line that the byte after the last finished row is on.
-    fn line_after(&self) -> u64;
-
-    /// The line on which the array opened that the rows stand in.
-    fn array(&self) -> Option<u64> {
-        None
-    }
+    /// The place after the last finished row and what was taken before the next, which is
+    /// this byte of the input.
+    fn after(&self, byte: u64) -> Position;
 
     /// Goes on between two rows.
     fn go_on(&mut self, from: &Position);
+
+    /// Bytes in front of the row being read that belong to no row, since it was last asked.
+    fn take_before(&mut self) -> usize {
+        0
+    }
 
     /// What makes everything from here on unreadable.
     fn broken(&self) -> Option<Unfinished> {
@@ -69,7 +70,8 @@ pub(super) struct Finished {
     /// The line it began on.
     pub line: u64,
     pub fault: Option<RowFault>,
-    /// Bytes in front of the row that belong to no row.
+    /// Bytes in front of the row that belong to no row and were not told of by
+    /// [`Cut::take_before`].
     pub before: usize,
 }
 
@@ -144,12 +146,7 @@ impl Framer {
 
     /// The place after all blocks that were given out.
     pub fn position(&self) -> Position {
-        Position {
-            byte: self.position,
-            line: self.cut.line_after(),
-            array: self.cut.array(),
-            after_comma: false,
-        }
+        self.cut.after(self.position)
     }
 
     /// The hash of all bytes before it, where the input is hashed.
@@ -262,6 +259,12 @@ impl Framer {
                 continue;
             }
             self.seen = shown;
+            // They do not count for the length of the row.
+            let between = self.cut.take_before();
+            if between > 0 {
+                consumed += between;
+                continue;
+            }
             if let (Some(broken), true) = (self.cut.broken(), rows.is_empty()) {
                 return Err(self.unreadable(broken));
             }
@@ -321,7 +324,8 @@ impl Framer {
             Found::End(more) => (self.seen + more, true),
             Found::More => (self.carry.len(), false),
         };
-        if end == 0 {
+        // A row may end where the last piece did: what follows is not its own.
+        if end == 0 && !ends {
             match self.fill()? {
                 Filled::Some => return self.long_row_goes_on(),
                 Filled::Stopped => return Ok(None),
@@ -379,7 +383,7 @@ impl Framer {
             long,
             source_bytes: self.bytes.source_bytes(),
             compressed: self.bytes.is_compressed(),
-            array: self.cut.array(),
+            array: self.cut.after(self.position).array,
             end,
             hash_before,
             hash_after: self.hash.clone(),

@@ -4,8 +4,8 @@
 //! Only the structure around the values is checked here; what is in them is left to the
 //! transcoder.
 
-use super::Position;
 use super::framer::{Cut, Finished, Found, Unfinished};
+use super::{Next, Position};
 
 /// What the next byte may be.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -36,8 +36,9 @@ pub(super) struct JsonCut {
     /// The line being read, from 1.
     line: u64,
     row_line: u64,
-    /// The line on which the last row ended.
+    /// The line after the last row and what was taken before the next, and what may follow.
     line_after: u64,
+    next: Next,
     /// Bytes before the row's first one since the last row.
     before: usize,
     broken: Option<Unfinished>,
@@ -51,6 +52,7 @@ impl JsonCut {
             line: 1,
             row_line: 1,
             line_after: 1,
+            next: Next::Any,
             before: 0,
             broken: None,
         }
@@ -107,9 +109,11 @@ impl Cut for JsonCut {
                 State::Broken => return Found::More,
                 State::Begin | State::Value { .. } | State::After | State::End => {
                     let now = if white { was } else { self.between(byte) };
-                    let in_row =
-                        matches!(now, State::Nested { .. } | State::Text { .. } | State::Bare);
-                    self.before += usize::from(!in_row);
+                    let outside = matches!(
+                        now,
+                        State::Begin | State::Value { .. } | State::After | State::End
+                    );
+                    self.before += usize::from(outside);
                     now
                 }
                 State::Bare if white || matches!(byte, b',' | b']') => {
@@ -152,12 +156,17 @@ impl Cut for JsonCut {
     }
 
     fn finish(&mut self) -> Finished {
+        let before = std::mem::take(&mut self.before);
         self.line_after = self.line;
+        self.next = match self.state {
+            State::End => Next::End,
+            _ => Next::Any,
+        };
         // At the end of the file a value may be cut off: then nothing follows it.
         Finished {
             line: self.row_line,
             fault: None,
-            before: std::mem::take(&mut self.before),
+            before,
         }
     }
 
@@ -165,23 +174,26 @@ impl Cut for JsonCut {
         self.row_line
     }
 
-    fn line_after(&self) -> u64 {
-        self.line_after
-    }
-
-    fn array(&self) -> Option<u64> {
-        self.array
+    fn after(&self, byte: u64) -> Position {
+        Position {
+            byte,
+            line: self.line_after,
+            array: self.array,
+            next: self.next,
+        }
     }
 
     fn go_on(&mut self, from: &Position) {
         *self = Self {
-            state: match from.after_comma {
-                true => State::Value { first: false },
-                false => State::After,
+            state: match from.next {
+                Next::Any => State::After,
+                Next::Row => State::Value { first: false },
+                Next::End => State::End,
             },
             array: from.array,
             line: from.line,
             line_after: from.line,
+            next: from.next,
             ..Self::new()
         };
     }
@@ -197,7 +209,94 @@ impl Cut for JsonCut {
         }
     }
 
+    fn take_before(&mut self) -> usize {
+        let before = std::mem::take(&mut self.before);
+        if before > 0 {
+            (self.line_after, self.next) = match self.state {
+                State::Begin | State::After | State::Broken => (self.line, Next::Any),
+                State::Value { .. } => (self.line, Next::Row),
+                State::End => (self.line, Next::End),
+                State::Nested { .. } | State::Text { .. } | State::Bare => match self.array {
+                    Some(_) => (self.row_line, Next::Row),
+                    None => (self.row_line, Next::Any),
+                },
+            };
+        }
+        before
+    }
+
     fn broken(&self) -> Option<Unfinished> {
         self.broken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use crate::input::{Bytes, Compression, Format, Framer, Framing, Limits, Source};
+
+    /// Gives out so many bytes at a time.
+    struct Slow(std::io::Cursor<&'static [u8]>, usize);
+
+    impl Read for Slow {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            let n = self.1.min(buffer.len());
+            self.0.read(&mut buffer[..n])
+        }
+    }
+
+    /// The rows up to 8 bytes, and the byte, the line and the text of each longer one.
+    fn read(text: &'static str, step: usize) -> (Vec<&'static str>, Vec<(u64, u64, &'static str)>) {
+        let source = Source {
+            index: 0,
+            name: "test".into(),
+            format: Format::Json,
+            header: None,
+        };
+        let framing = Framing {
+            limits: Limits {
+                line_bytes_max: 8,
+                ..Limits::default()
+            },
+            ..Framing::default()
+        };
+        let reader = Bytes::from_reader(
+            Slow(std::io::Cursor::new(text.as_bytes()), step),
+            Compression::None,
+        );
+        let mut framer = Framer::new(source, reader, &framing).unwrap();
+        let (mut rows, mut long) = (Vec::new(), Vec::new());
+        while let Some(block) = framer.next_block().unwrap() {
+            let first = block.first_byte as usize;
+            for row in &block.rows {
+                rows.push(&text[first + row.start..first + row.start + row.len]);
+            }
+            if let Some(piece) = block.long.filter(|piece| piece.ends) {
+                let end = first + block.data.len();
+                long.push((piece.byte, piece.line, &text[piece.byte as usize..end]));
+            }
+        }
+        (rows, long)
+    }
+
+    #[test]
+    fn what_stands_between_rows_is_no_part_of_a_row_over_the_limit() {
+        for step in [1, 2, 3, 100] {
+            let text =
+                "[{\"a\":1} ,\n\n      {\"a\":2},\n\n {\"a\":12345} , {\"a\":3}]           \n";
+            let (rows, long) = read(text, step);
+            assert_eq!(rows, ["{\"a\":1}", "{\"a\":2}", "{\"a\":3}"], "{step}");
+            assert_eq!(long, [(29, 5, "{\"a\":12345}")], "{step}");
+        }
+    }
+
+    #[test]
+    fn a_row_over_the_limit_swallows_no_row_behind_it() {
+        for step in [1, 2, 3, 100] {
+            let (rows, long) = read("[1234567890,{\"a\":2}]", step);
+            assert_eq!(rows, ["{\"a\":2}"], "{step}");
+            assert_eq!(long, [(1, 1, "1234567890")], "{step}");
+        }
     }
 }

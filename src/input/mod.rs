@@ -22,7 +22,7 @@ pub use bytes::{Bytes, ReadError};
 pub use compression::Compression;
 pub use csv::{Cell, CsvDialect, cells};
 pub use framer::Framer;
-pub use position::{Position, RunningHash, fingerprint};
+pub use position::{Next, Position, RunningHash, fingerprint};
 pub use source::{Input, Stop};
 
 /// The format of an input's rows.
@@ -194,7 +194,10 @@ impl Block {
             byte: self.first_byte + start as u64,
             line,
             array: self.array,
-            after_comma: self.array.is_some(),
+            next: match self.array {
+                Some(_) => Next::Row,
+                None => Next::Any,
+            },
         };
         let hash = self.hash_before.clone().map(|mut hash| {
             hash.pass(&self.data[..start]);

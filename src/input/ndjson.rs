@@ -38,8 +38,12 @@ impl Cut for LineCut {
         self.lines + 1
     }
 
-    fn line_after(&self) -> u64 {
-        self.lines + 1
+    fn after(&self, byte: u64) -> Position {
+        Position {
+            byte,
+            line: self.lines + 1,
+            ..Position::default()
+        }
     }
 
     fn go_on(&mut self, from: &Position) {

@@ -17,9 +17,22 @@ pub struct Position {
     /// The line on which the JSON array opened that goes on here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub array: Option<u64>,
-    /// The comma after the row before is behind: in an array a row must follow.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub after_comma: bool,
+    /// What may follow.
+    #[serde(default)]
+    pub next: Next,
+}
+
+/// What may follow at a place of a JSON file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Next {
+    /// Whatever may stand after a row.
+    #[default]
+    Any,
+    /// A row: the comma before it is behind.
+    Row,
+    /// Nothing: the array is closed.
+    End,
 }
 
 /// Hashes an input's bytes as they pass, so that the same bytes can be told again.

@@ -5,7 +5,11 @@ use std::path::{Path, PathBuf};
 use prost_reflect::prost::Message as _;
 use prost_reflect::prost_types::FileDescriptorSet;
 use prost_reflect::{DescriptorPool, MessageDescriptor};
+use protox::file::{
+    ChainFileResolver, File, FileResolver, GoogleFileResolver, IncludeFileResolver,
+};
 
+use super::nesting::{self, NESTING_MAX};
 use super::similar::closest;
 use super::{ColumnType, SchemaError};
 
@@ -85,8 +89,7 @@ fn compile_file(file: &Path, mut include: Vec<PathBuf>) -> Result<FileDescriptor
     if !include.iter().any(|dir| file.strip_prefix(dir).is_ok()) {
         include.push(parent(file));
     }
-    let mut compiler =
-        protox::Compiler::new(&include).map_err(|e| compile_error(file, &include, &e))?;
+    let mut compiler = protox::Compiler::with_file_resolver(Files::new(&include));
     compiler.include_source_info(true).include_imports(true);
     compiler
         .open_file(file)
@@ -111,6 +114,35 @@ fn read_set(file: &Path) -> Result<FileDescriptorSet, SchemaError> {
                     .hint("use syntax = \"proto2\" or \"proto3\""),
             )
         }
+    }
+}
+
+/// The files that a .proto is made of, as far as the compiler's stack is safe from them.
+struct Files(ChainFileResolver);
+
+impl Files {
+    fn new(include: &[PathBuf]) -> Self {
+        let mut all = ChainFileResolver::new();
+        for dir in include {
+            all.add(IncludeFileResolver::new(dir.clone()));
+        }
+        all.add(GoogleFileResolver::new());
+        Self(all)
+    }
+}
+
+impl FileResolver for Files {
+    fn resolve_path(&self, path: &Path) -> Option<String> {
+        self.0.resolve_path(path)
+    }
+
+    fn open_file(&self, name: &str) -> Result<File, protox::Error> {
+        let file = self.0.open_file(name)?;
+        if file.source().is_some_and(nesting::is_too_deep) {
+            let what = format!("brackets in {name} nest deeper than {NESTING_MAX} levels");
+            return Err(protox::Error::new(what));
+        }
+        Ok(file)
     }
 }
 
@@ -225,4 +257,54 @@ fn compile_error(file: &Path, include: &[PathBuf], error: &protox::Error) -> Sch
     let mut schema = SchemaError::at(&place.0, place.1, message);
     schema.hint = hint;
     schema
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_option_that_nests_without_end_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let nested = |levels| {
+            let value = ["c {".repeat(levels), "}".repeat(levels)].concat();
+            format!(
+                "syntax = \"proto2\";
+                import \"google/protobuf/descriptor.proto\";
+                extend google.protobuf.FieldOptions {{ optional Opt opt = 50000; }}
+                message Opt {{ optional Opt c = 1; }}
+                message M {{ optional int32 x = 1 [(opt) = {{ {value} }}]; }}"
+            )
+        };
+        let file = directory.path().join("a.proto");
+        let declared = |file: &Path, message: &str| ProtoSource {
+            declared: Declared::Proto {
+                file: file.to_owned(),
+                include: Vec::new(),
+            },
+            message: Some(message.to_owned()),
+            types: Vec::new(),
+        };
+        let source = declared(&file, "M");
+        std::fs::write(&file, nested(20)).unwrap();
+        assert!(compile(&source).is_ok());
+        std::fs::write(&file, nested(100_000)).unwrap();
+        let error = compile(&source).unwrap_err();
+        assert_eq!(
+            error.message,
+            "brackets in a.proto nest deeper than 100 levels"
+        );
+        // The same in a file that is imported.
+        let importing = directory.path().join("b.proto");
+        std::fs::write(
+            &importing,
+            "import \"a.proto\"; message B { optional M m = 1; }",
+        )
+        .unwrap();
+        let error = compile(&declared(&importing, "B")).unwrap_err();
+        assert_eq!(
+            error.message,
+            "brackets in a.proto nest deeper than 100 levels"
+        );
+    }
 }

@@ -7,6 +7,7 @@ mod bundle;
 pub mod columns;
 pub mod compile;
 mod hints;
+mod nesting;
 pub mod plan;
 mod planner;
 mod similar;

@@ -110,4 +110,57 @@ proptest! {
         }
         prop_assert_eq!(read, rows);
     }
+
+    /// Promise: reading begins again at the end of any block, and before any row, with the
+    /// rows that are left, each on its line.
+    #[test]
+    fn reading_begins_again_where_it_stopped(
+        values in prop::collection::vec(row(), 0..6),
+        form in 0..4usize,
+        pretty in any::<bool>(),
+        step in 1..40usize,
+    ) {
+        let print = |v: &Value| match pretty {
+            true => format!("{v:#}"),
+            false => v.to_string(),
+        };
+        let (format, text) = match form {
+            0 => (Format::Json, print(&Value::Array(values)) + "\n \n"),
+            1 => (Format::Json, values.iter().map(|r| print(r) + "\n").collect()),
+            2 => (Format::Ndjson, values.iter().map(|r| format!("{r}\r\n\n")).collect()),
+            _ => {
+                let cell = |v: &Value| format!("\"{}\"\n", print(v).replace('"', "\"\""));
+                (Format::Csv(CsvDialect::COMMA), "head\n".to_owned() + &values.iter().map(cell).collect::<String>())
+            }
+        };
+        let framing = Framing { hashed: true, ..Framing::default() };
+        let framer = |step| {
+            let reader = Slow(std::io::Cursor::new(text.clone().into_bytes()), step);
+            let bytes = Bytes::from_reader(reader, Compression::None);
+            Framer::new(source(format), bytes, &framing).unwrap()
+        };
+        let rows = |framer: &mut Framer| {
+            let mut rows = Vec::new();
+            while let Some(block) = framer.next_block().unwrap() {
+                for row in &block.rows {
+                    rows.push((block.first_byte + row.start as u64, row.line, block.row(row).to_vec()));
+                }
+            }
+            rows
+        };
+        let all = rows(&mut framer(step));
+        let mut first = framer(step);
+        let mut seen = 0;
+        while let Some(block) = first.next_block().unwrap() {
+            let mut places: Vec<_> = block.rows.iter().map(|row| block.before(row.start, row.line)).collect();
+            places.push((block.end.unwrap(), block.hash_after.clone()));
+            for (index, (place, hash)) in places.into_iter().enumerate() {
+                let mut again = framer(step % 7 + 1);
+                again.go_on(&place, hash.map(|h| h.hex()).as_deref()).unwrap();
+                prop_assert_eq!(&rows(&mut again), &all[seen + index..], "{:?} {}", place, text);
+            }
+            seen += block.rows.len();
+        }
+        prop_assert_eq!(seen, all.len());
+    }
 }

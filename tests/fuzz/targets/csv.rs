@@ -1,0 +1,8 @@
+//! CSV rows in any dialect, from the bytes to records.
+#![no_main]
+
+use zerobus::input::Format;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    zerobus_fuzz::check_rows(data, |choices| Format::Csv(choices.dialect));
+});
