@@ -155,80 +155,100 @@ fn make_plain(message: &mut DescriptorProto) {
 /// # Errors
 /// Some fields have no column type; all of them are named.
 pub(super) fn columns(message: &MessageDescriptor) -> Result<Vec<Column>, String> {
-    let mut path = vec![message.clone()];
-    columns_below(message, &mut path).map_err(|problems| problems.join("; "))
-}
-
-/// `path` holds the messages around, so that recursion is found.
-fn columns_below(
-    message: &MessageDescriptor,
-    path: &mut Vec<MessageDescriptor>,
-) -> Result<Vec<Column>, Vec<String>> {
-    let mut columns = Vec::new();
-    let mut problems = Vec::new();
-    // `fields()` goes by number; a table keeps the order in which they are written.
-    for field in &message.descriptor_proto().field {
-        let Some(field) = message.get_field_by_name(field.name()) else {
-            continue;
-        };
-        match column_type(&field, path) {
-            Ok(ty) => columns.push(Column {
-                name: field.name().to_owned(),
-                ty,
-                nullable: field.cardinality() != Cardinality::Required,
-            }),
-            Err(inner) => problems.extend(inner),
-        }
-    }
-    if columns.is_empty() && problems.is_empty() {
-        problems.push(format!("message \"{}\" has no fields", message.full_name()));
-    }
-    if problems.is_empty() {
-        Ok(columns)
-    } else {
-        Err(problems)
-    }
-}
-
-fn column_type(
-    field: &FieldDescriptor,
-    path: &mut Vec<MessageDescriptor>,
-) -> Result<ColumnType, Vec<String>> {
-    if let (true, Kind::Message(entry)) = (field.is_map(), field.kind()) {
-        let key = column_type(&entry.map_entry_key_field(), path)?;
-        let value = column_type(&entry.map_entry_value_field(), path)?;
-        return Ok(ColumnType::Map(Box::new(key), Box::new(value)));
-    }
-    let ty = match field.kind() {
-        Kind::Double => ColumnType::Double,
-        Kind::Float => ColumnType::Float,
-        Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => ColumnType::Int,
-        Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 | Kind::Uint32 | Kind::Fixed32 => {
-            ColumnType::BigInt
-        }
-        Kind::Uint64 | Kind::Fixed64 => ColumnType::Decimal {
-            precision: 20,
-            scale: 0,
-        },
-        Kind::Bool => ColumnType::Boolean,
-        Kind::String | Kind::Enum(_) => ColumnType::String,
-        Kind::Bytes => ColumnType::Binary,
-        Kind::Message(message) => {
-            if path.contains(&message) {
-                return Err(vec![format!(
-                    "field \"{}\" is recursive, which has no column type",
-                    field.full_name()
-                )]);
-            }
-            path.push(message.clone());
-            let columns = columns_below(&message, path);
-            path.pop();
-            ColumnType::Struct(columns?)
-        }
+    let mut walk = Walk {
+        path: vec![message.clone()],
+        fields: 0,
     };
-    Ok(if field.is_list() {
-        ColumnType::Array(Box::new(ty))
-    } else {
-        ty
-    })
+    walk.columns(message)
+        .map_err(|problems| problems.join("; "))
+}
+
+/// The deepest nesting of messages (PROTOCOL: limits).
+const DEPTH_MAX: usize = 100;
+/// The most fields, a message's counted wherever it stands: a small descriptor can hold each
+/// of its messages twice in the one before.
+const FIELDS_MAX: usize = 20_000;
+
+struct Walk {
+    /// The messages around, so that recursion is found.
+    path: Vec<MessageDescriptor>,
+    /// Fields seen so far.
+    fields: usize,
+}
+
+impl Walk {
+    fn columns(&mut self, message: &MessageDescriptor) -> Result<Vec<Column>, Vec<String>> {
+        let mut columns = Vec::new();
+        let mut problems = Vec::new();
+        // `fields()` goes by number; a table keeps the order in which they are written.
+        for field in &message.descriptor_proto().field {
+            let Some(field) = message.get_field_by_name(field.name()) else {
+                continue;
+            };
+            self.fields += 1;
+            if self.fields > FIELDS_MAX {
+                return Err(vec![format!("more than {FIELDS_MAX} nested fields")]);
+            }
+            match self.column_type(&field) {
+                Ok(ty) => columns.push(Column {
+                    name: field.name().to_owned(),
+                    ty,
+                    nullable: field.cardinality() != Cardinality::Required,
+                }),
+                Err(inner) => problems.extend(inner),
+            }
+        }
+        if columns.is_empty() && problems.is_empty() {
+            problems.push(format!("message \"{}\" has no fields", message.full_name()));
+        }
+        if problems.is_empty() {
+            Ok(columns)
+        } else {
+            Err(problems)
+        }
+    }
+
+    fn column_type(&mut self, field: &FieldDescriptor) -> Result<ColumnType, Vec<String>> {
+        if let (true, Kind::Message(entry)) = (field.is_map(), field.kind()) {
+            let key = self.column_type(&entry.map_entry_key_field())?;
+            let value = self.column_type(&entry.map_entry_value_field())?;
+            return Ok(ColumnType::Map(Box::new(key), Box::new(value)));
+        }
+        let ty = match field.kind() {
+            Kind::Double => ColumnType::Double,
+            Kind::Float => ColumnType::Float,
+            Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => ColumnType::Int,
+            Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 | Kind::Uint32 | Kind::Fixed32 => {
+                ColumnType::BigInt
+            }
+            Kind::Uint64 | Kind::Fixed64 => ColumnType::Decimal {
+                precision: 20,
+                scale: 0,
+            },
+            Kind::Bool => ColumnType::Boolean,
+            Kind::String | Kind::Enum(_) => ColumnType::String,
+            Kind::Bytes => ColumnType::Binary,
+            Kind::Message(message) => {
+                if self.path.contains(&message) {
+                    return Err(vec![format!(
+                        "field \"{}\" is recursive, which has no column type",
+                        field.full_name()
+                    )]);
+                }
+                if self.path.len() >= DEPTH_MAX {
+                    let what = format!("nests deeper than {DEPTH_MAX} messages");
+                    return Err(vec![format!("field \"{}\" {what}", field.full_name())]);
+                }
+                self.path.push(message.clone());
+                let columns = self.columns(&message);
+                self.path.pop();
+                ColumnType::Struct(columns?)
+            }
+        };
+        Ok(if field.is_list() {
+            ColumnType::Array(Box::new(ty))
+        } else {
+            ty
+        })
+    }
 }

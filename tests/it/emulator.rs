@@ -693,8 +693,21 @@ async fn a_missing_table_is_not_found_or_made_on_request() {
     assert_eq!(client.finish().await, 0);
     assert_eq!(rig.rows().await, [["1", "{v: 2}", "{a: 3}"]]);
     let recursive = message(r#"syntax = "proto3"; message Row { Row row = 1; }"#);
-    let mut client = rig.open(proto_stream(&recursive)).await;
-    assert_eq!(client.refusal().await.code(), Code::InvalidArgument);
+    // Each message holds the next one twice: 2^40 columns.
+    let twice: String = (0..40)
+        .map(|i| {
+            let n = i + 1;
+            format!("message M{i} {{ optional M{n} a = 1; optional M{n} b = 2; }}")
+        })
+        .collect();
+    let endless = message(&format!(
+        "syntax = \"proto2\"; message Row {{ optional M0 m = 1; {twice} \
+         message M40 {{ optional int32 v = 1; }} }}"
+    ));
+    for refused in [recursive, endless] {
+        let mut client = rig.open(proto_stream(&refused)).await;
+        assert_eq!(client.refusal().await.code(), Code::InvalidArgument);
+    }
     rig.server.shutdown().await.unwrap();
 }
 
