@@ -632,3 +632,32 @@ fn nothing_is_lost_whatever_the_seed() {
         assert_eq!(told, server.poison, "seed {seed}");
     }
 }
+
+/// Promise: the cost of acknowledgements grows with their number, not with its square.
+#[test]
+#[ignore = "measures; tests/simulate.sh runs it"]
+fn acknowledgements_cost_the_same_however_many_are_in_flight() {
+    let cost = |batches: u64| {
+        let config = Config {
+            max_inflight_records: batches as usize,
+            max_inflight_bytes: usize::MAX,
+            ..Config::default()
+        };
+        let mut stream = opened(config);
+        for id in 0..batches {
+            stream.push(batch_of(id, &[1]));
+        }
+        assert_eq!(actions(&mut stream, SECOND).len() as u64, batches);
+        let start = std::time::Instant::now();
+        for offset in 0..batches {
+            stream.on_ack(SECOND, offset as i64);
+            assert_eq!(actions(&mut stream, SECOND).len(), 1);
+        }
+        assert_eq!(stream.counts().acknowledged, batches);
+        start.elapsed().as_secs_f64()
+    };
+    let (few, many) = (cost(100_000), cost(1_000_000));
+    let ratio = many / few;
+    eprintln!("100,000 acknowledgements: {few:.4} s, 1,000,000: {many:.4} s, ratio {ratio:.1}");
+    assert!(ratio <= 12.0, "{ratio}");
+}
