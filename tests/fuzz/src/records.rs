@@ -10,7 +10,7 @@ use prost_reflect::{
 };
 use zerobus::schema::compile::compile;
 use zerobus::schema::plan::{MessagePlan, Shape, ValueType};
-use zerobus::schema::{ProtoSource, RecordPlan};
+use zerobus::schema::{Declared, ProtoSource, RecordPlan};
 
 /// A message with all that is made of it.
 pub struct Record {
@@ -158,7 +158,7 @@ fn check_value(plan: &RecordPlan, ty: ValueType, value: &Value) {
         (ValueType::Decimal { precision, scale }, Value::String(text)) => {
             is_decimal(text, precision.into(), scale.into())
         }
-        (ValueType::Variant, Value::String(text)) => is_json(text),
+        (ValueType::Variant(_), Value::String(text)) => is_json(text),
         (ValueType::Varchar(limit), Value::String(text)) => text.chars().count() <= limit as usize,
         (ValueType::Scalar(_), Value::Message(_) | Value::List(_) | Value::Map(_)) => false,
         (ValueType::Scalar(_), _) => true,
