@@ -5,6 +5,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
+use crate::compressed::{gzip, zstd};
 use crate::rig::{Ran, Rig, air_row, numbers, signal};
 
 const ROWS: u64 = 20_000;
@@ -74,7 +75,11 @@ fn a_killed_load_goes_on_whatever_its_format() {
     ] {
         let rig = Rig::new();
         for (name, text) in names.iter().zip(texts) {
-            rig.file(name, text);
+            match *name {
+                "a.ndjson.gz" => rig.file(name, gzip(text)),
+                "b.csv.zst" => rig.file(name, zstd(text)),
+                _ => rig.file(name, text),
+            };
         }
         let (ran, again) = killed_and_resumed(&rig, &names, &[2, 6]);
         assert_landed(&rig, 2);
