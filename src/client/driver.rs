@@ -251,7 +251,7 @@ async fn one(
     };
     let fatal = match &ended.outcome {
         Ok(()) => false,
-        Err(Some(fault)) if fault.is_retryable() && alive.get() > 0 => {
+        Err(Some(fault)) if fault.is_retryable() && alive.get() > 0 && !stream.has_refused() => {
             // What was sent goes out again, by another stream.
             let doubtful = ended.in_doubt.drain(..);
             ended.counts.resent += doubtful.map(|part| u64::from(part.records)).sum::<u64>();

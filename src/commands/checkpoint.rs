@@ -1,13 +1,16 @@
 //! What `--checkpoint` and `--resume` make of a load: a new one, the rest of an earlier one,
 //! or nothing at all.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::again::{self, GoOn};
 use crate::cli::IngestArgs;
 use crate::error::{Failure, Kind};
-use crate::input::{CsvDialect, Format, Input};
-use crate::load::{Checkpoint, CheckpointFile, Identity, Keeping, Rejects, Rest, Start, rest};
+use crate::input::{Format, Input};
+use crate::load::{
+    Checkpoint, CheckpointFile, Identity, Keeping, Rejects, Rest, Start, absolute, rest,
+};
 use crate::report::write_line;
 use crate::transcode::Target;
 
@@ -36,6 +39,15 @@ impl Kept {
         let Some(path) = &args.checkpoint else {
             return Ok(None);
         };
+        let mut names: Vec<String> = inputs.iter().map(|(input, _)| absolute(input)).collect();
+        names.sort_unstable();
+        if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            let message = format!(
+                "{} is given twice, which a checkpoint cannot tell apart",
+                pair[0]
+            );
+            return Err(Failure::new(Kind::Usage, message));
+        }
         let (file, found) = CheckpointFile::open(path)?;
         let fresh = || Checkpoint::new(identity.clone(), load_id.to_owned());
         let place = path.display().to_string();
@@ -89,13 +101,22 @@ impl Kept {
     pub(super) fn rejects(&mut self, path: &Path) -> Result<Rejects, Failure> {
         let name = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let known = self.checkpoint.rejects_file.replace(name.clone());
-        match self.starts.is_some() && known == Some(name) {
-            true => Rejects::go_on(path, self.checkpoint.rejects),
+        let goes_on = self.starts.is_some() && known == Some(name);
+        if goes_on && self.checkpoint.rejects_id != rejects_id(path) {
+            let message = "these are not the rejects that the checkpoint knows";
+            return Err(Failure::new(Kind::Output, message)
+                .at(path.display().to_string(), None)
+                .hint("put them back, or give another file with --rejects"));
+        }
+        let rejects = match goes_on {
+            true => Rejects::go_on(path, self.checkpoint.rejects)?,
             false => {
                 self.checkpoint.rejects = Default::default();
-                Rejects::create(path)
+                Rejects::create(path)?
             }
-        }
+        };
+        self.checkpoint.rejects_id = rejects.id();
+        Ok(rejects)
     }
 
     pub(super) fn keeping(self, max_inflight: u32) -> Keeping {
@@ -108,20 +129,24 @@ impl Kept {
 }
 
 /// What a load is, for its checkpoint.
-pub(super) fn identity(
-    args: &IngestArgs,
-    inputs: &[(Input, Format)],
-    target: &Target,
-    workspace: String,
-) -> Identity {
-    let formats: Vec<String> = inputs
-        .iter()
-        .map(|(_, format)| format_name(*format))
-        .collect();
-    let mut framing = match formats.split_first() {
-        Some((first, rest)) if rest.iter().all(|f| f == first) => first.clone(),
-        _ => formats.join("; "),
-    };
+pub(super) fn identity(args: &IngestArgs, target: &Target, workspace: String) -> Identity {
+    let name = |value: &dyn std::fmt::Debug| format!("{value:?}").to_lowercase();
+    let mut framing = format!(
+        "--format {} --compression {}",
+        name(&args.format),
+        name(&args.compression)
+    );
+    if let Some(delimiter) = args.delimiter {
+        framing.push_str(&format!(" --delimiter {:?}", char::from(delimiter)));
+    }
+    if args.quote != Some(b'"') {
+        let quote = args
+            .quote
+            .map(char::from)
+            .map(String::from)
+            .unwrap_or_default();
+        framing.push_str(&format!(" --quote {quote:?}"));
+    }
     if args.no_header {
         framing.push_str(" --no-header");
     }
@@ -139,37 +164,28 @@ pub(super) fn identity(
     }
 }
 
-fn format_name(format: Format) -> String {
-    match format {
-        Format::Ndjson => "ndjson".to_owned(),
-        Format::Json => "json".to_owned(),
-        Format::Csv(CsvDialect { delimiter, quote }) => {
-            let quote = quote.map(char::from).map(String::from).unwrap_or_default();
-            format!(
-                "csv --delimiter {:?} --quote {quote:?}",
-                char::from(delimiter)
-            )
-        }
-    }
-}
-
 fn check_identity(found: &Identity, now: &Identity, place: &str) -> Result<(), Failure> {
     let json = |message: &Option<String>| message.clone().unwrap_or("JSON records".to_owned());
     for (what, was, is) in [
-        ("workspace", &found.workspace, &now.workspace),
-        ("table", &found.table, &now.table),
-        ("record", &json(&found.message), &json(&now.message)),
-        ("format", &found.framing, &now.framing),
+        ("the workspace", &found.workspace, &now.workspace),
+        ("the table", &found.table, &now.table),
+        ("the record", &json(&found.message), &json(&now.message)),
+        ("how it is read", &found.framing, &now.framing),
     ] {
         if was != is {
             let message =
-                format!("is the checkpoint of another load: its {what} is {was}, not {is}");
+                format!("is the checkpoint of another load: {what} was {was}, and is {is}");
             return Err(Failure::new(Kind::Settings, message)
                 .at(place.to_owned(), None)
                 .hint("give each load a checkpoint of its own, or the flags that it began with"));
         }
     }
     Ok(())
+}
+
+fn rejects_id(path: &Path) -> Option<(u64, u64)> {
+    let metadata = std::fs::metadata(path).ok()?;
+    metadata.is_file().then(|| (metadata.dev(), metadata.ino()))
 }
 
 /// The directory of a local load, as a workspace's name.

@@ -3,7 +3,7 @@
 use std::io::IsTerminal as _;
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::FileTypeExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
@@ -18,7 +18,8 @@ use crate::client::{Connector, RecordKind, Target, TokenSource};
 use crate::error::{Failure, Kind, exit};
 use crate::input::{Compression, CsvDialect, Format, Framing, Input, Limits};
 use crate::load::{
-    self, Job, JobInput, LoadEvent, Mark, Observer, Outcome, Rejects, RowRange, Start,
+    self, CheckpointFile, Job, JobInput, LoadEvent, Mark, Observer, Outcome, Rejects, RowRange,
+    Start,
 };
 use crate::protocol::Config;
 use crate::report::{Progress, Reporter, Summary, write_line};
@@ -66,7 +67,7 @@ pub(super) async fn run(args: IngestArgs) -> Result<u8, Failure> {
 /// How a load that stopped early goes on. What came from a pipe is gone with it.
 fn go_on(args: &IngestArgs, outcome: &Outcome) -> Option<GoOn> {
     let records = outcome.records;
-    let done = outcome.all_read && records.unsent + records.in_doubt == 0;
+    let done = outcome.all_read && outcome.settled.rows() == outcome.skipped + records.read;
     if outcome.dry_run || records.read == 0 || done {
         return None;
     }
@@ -169,9 +170,9 @@ impl<'a> Prepared<'a> {
         let load_id = format!("{:032x}", fastrand::u128(..));
         let options = options(args, &target, &load_id)?;
         check_rejects(args, &inputs)?;
-        if args.check_first && inputs.iter().any(|(i, _)| *i == Input::Stdin) {
+        if args.check_first && inputs.iter().any(|(i, _)| i.is_stream()) {
             let message =
-                "--check-first reads the inputs twice, which standard input does not allow";
+                "--check-first reads the inputs twice, which standard input and pipes do not allow";
             return Err(Failure::new(Kind::Usage, message));
         }
         let mut sizes = Vec::new();
@@ -195,7 +196,7 @@ impl<'a> Prepared<'a> {
             Some(dir) => checkpoint::local_workspace(dir),
             None => Service::resolve(args, &environment)?.workspace_url,
         };
-        let identity = checkpoint::identity(args, &self.inputs, &self.target, workspace);
+        let identity = checkpoint::identity(args, &self.target, workspace);
         let kept = Kept::open(args, &self.inputs, identity, &self.load_id)?;
         if let Some(kept) = &kept {
             let settled = kept.starts.iter().flatten().zip(&self.inputs);
@@ -408,18 +409,28 @@ fn options(
     })
 }
 
-/// Rejects that are also an input would be read as they are written.
+/// Rejects that are also an input would be read as they are written; a checkpoint would be
+/// put in their place, or in an input's.
 fn check_rejects(args: &IngestArgs, inputs: &[(Input, Format)]) -> Result<(), Failure> {
-    let Some(rejects) = &args.rejects else {
-        return Ok(());
-    };
-    for output in [rejects.clone(), load::reasons_path(rejects)] {
-        let also = |(input, _): &(Input, Format)| input.is_file(&output);
+    let mut outputs = Vec::new();
+    if let Some(rejects) = &args.rejects {
+        outputs.push(("--rejects", rejects.clone()));
+        outputs.push(("--rejects", load::reasons_path(rejects)));
+    }
+    if let Some(checkpoint) = &args.checkpoint {
+        let files = CheckpointFile::files(checkpoint);
+        outputs.extend(files.map(|file| ("--checkpoint", file)));
+    }
+    for (index, (flag, output)) in outputs.iter().enumerate() {
+        let also = |(input, _): &(Input, Format)| input.is_file(output);
         if inputs.iter().any(also) {
-            let message = format!(
-                "--rejects writes {}, which is also an INPUT",
-                output.display()
-            );
+            let message = format!("{flag} writes {}, which is also an INPUT", output.display());
+            return Err(Failure::new(Kind::Usage, message));
+        }
+        let absolute = std::path::absolute(output).ok();
+        let same = |(_, other): &&(_, PathBuf)| std::path::absolute(other).ok() == absolute;
+        if let Some((other, _)) = outputs[index + 1..].iter().find(same) {
+            let message = format!("{flag} and {other} both write {}", output.display());
             return Err(Failure::new(Kind::Usage, message));
         }
     }

@@ -1,7 +1,9 @@
 //! The bytes of an input: decompressed if they are compressed, and counted before and after
 //! that.
 
+use std::fs::File;
 use std::io::{self, Read};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::compression::{Begins, Codec, Compression, Damage, MAGIC_BYTES_MAX, begins};
@@ -66,6 +68,11 @@ impl Bytes {
             source_bytes: 0,
             position: 0,
         }
+    }
+
+    /// The file that is read from its beginning, if it is a regular one.
+    pub(super) fn file(&self) -> Option<Arc<File>> {
+        self.watch.as_ref().map(Watch::file)
     }
 
     /// Bytes of the source that were read, before decompression.

@@ -3,6 +3,7 @@
 //! The format decides where a row ends ([`Cut`]); everything else is the same for all
 //! formats: the bytes carried over to the next block, the bounds, the positions.
 
+use std::fs::File;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -99,6 +100,8 @@ pub struct Framer {
     /// Where the row begins that is over the limit, while it passes in pieces.
     long: Option<u64>,
     ended: bool,
+    /// A read has failed behind rows that had to go out first.
+    failed: Option<InputError>,
     /// Of all bytes before `position`, if they are to be told again.
     hash: Option<RunningHash>,
 }
@@ -133,6 +136,7 @@ impl Framer {
             seen: 0,
             long: None,
             ended: false,
+            failed: None,
             hash: framing.hashed.then(RunningHash::default),
         };
         if framer.position == 0 {
@@ -226,6 +230,11 @@ impl Framer {
         self.position += count as u64;
     }
 
+    /// The file that is read, if it is a regular one.
+    pub fn file(&self) -> Option<Arc<File>> {
+        self.bytes.file()
+    }
+
     /// The source as the blocks refer to it.
     pub fn source(&self) -> &Arc<Source> {
         &self.source
@@ -239,6 +248,9 @@ impl Framer {
     /// A read that fails, a quoted CSV cell that never ends, a file that was still being
     /// written.
     pub fn next_block(&mut self) -> Result<Option<Block>, InputError> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
         if self.long.is_some() {
             return self.long_row_goes_on();
         }
@@ -270,7 +282,8 @@ impl Framer {
             }
             // What is whole goes out first; then the rest is looked at again.
             let full = consumed >= self.limits.block_bytes;
-            if full || (!rows.is_empty() && !self.more_comes(&mut lingering)) {
+            let broken = self.cut.broken().is_some();
+            if full || (!rows.is_empty() && (broken || !self.more_comes(&mut lingering))) {
                 break;
             }
             if shown == most {
@@ -284,9 +297,20 @@ impl Framer {
                 self.long = Some(row.byte);
                 return Ok(Some(self.block(shown, rows, Some(row))));
             }
-            match self.fill()? {
+            let filled = match self.fill() {
+                Ok(filled) => filled,
+                // What is whole goes out first.
+                Err(error) if consumed > 0 => {
+                    self.failed = Some(error);
+                    break;
+                }
+                Err(error) => return Err(error),
+            };
+            match filled {
                 Filled::Some => {}
                 Filled::Stopped => break,
+                // The next call looks at the rest.
+                Filled::End if !rows.is_empty() => break,
                 Filled::End => {
                     if let Some(open) = self.cut.unfinished() {
                         self.check_complete()?;

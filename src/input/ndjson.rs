@@ -47,7 +47,7 @@ impl Cut for LineCut {
     }
 
     fn go_on(&mut self, from: &Position) {
-        self.lines = from.line - 1;
+        self.lines = from.line.saturating_sub(1);
     }
 
     fn unfinished(&self) -> Option<Unfinished> {

@@ -1,8 +1,8 @@
 //! Places between two rows, where reading can begin again.
 
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom};
-use std::path::Path;
+use std::io;
+use std::os::unix::fs::FileExt as _;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -62,19 +62,20 @@ const FINGERPRINT_BYTES: u64 = 64 << 10;
 ///
 /// # Errors
 /// A file that cannot be read.
-pub fn fingerprint(path: &Path, len: u64) -> io::Result<Option<String>> {
-    let mut file = File::open(path)?;
+pub fn fingerprint(file: &File, len: u64) -> io::Result<Option<String>> {
+    let mut bytes = vec![0; FINGERPRINT_BYTES as usize];
     let mut hash = Sha256::new();
     let ends = [
         (0, len.min(FINGERPRINT_BYTES)),
         (len.saturating_sub(FINGERPRINT_BYTES), len),
     ];
     for (from, to) in ends {
-        file.seek(SeekFrom::Start(from))?;
-        let copied = io::copy(&mut file.by_ref().take(to - from), &mut hash)?;
-        if copied < to - from {
-            return Ok(None);
+        let bytes = &mut bytes[..(to - from) as usize];
+        match file.read_exact_at(bytes, from) {
+            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+            other => other?,
         }
+        hash.update(bytes);
     }
     Ok(Some(hex(hash)))
 }

@@ -4,6 +4,7 @@
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek as _, SeekFrom};
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -133,7 +134,7 @@ impl Raw {
 
 /// A regular file as it was when it was opened.
 pub(super) struct Watch {
-    file: File,
+    file: Arc<File>,
     /// It is read from its first byte on: standard input may begin anywhere.
     from_start: bool,
     len: u64,
@@ -143,11 +144,16 @@ pub(super) struct Watch {
 impl Watch {
     pub(super) fn new(file: &File, metadata: &Metadata, from_start: bool) -> io::Result<Self> {
         Ok(Self {
-            file: file.try_clone()?,
+            file: Arc::new(file.try_clone()?),
             from_start,
             len: metadata.len(),
             modified: metadata.modified().ok(),
         })
+    }
+
+    /// The file, whatever its path leads to now.
+    pub(super) fn file(&self) -> Arc<File> {
+        Arc::clone(&self.file)
     }
 
     /// Whether what was read is all that it had.

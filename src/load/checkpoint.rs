@@ -16,6 +16,10 @@ use crate::input::{Input, Position, fingerprint};
 /// The form of the file that this version writes and reads.
 const VERSION: u32 = 1;
 
+/// The endings of the files beside it.
+const LOCK: &str = ".lock";
+const TEMPORARY: &str = ".tmp";
+
 /// What a load is, beyond its inputs: a checkpoint serves only the same one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
@@ -45,6 +49,8 @@ pub struct Checkpoint {
     pub resent: u64,
     /// Where the rejects are.
     pub rejects_file: Option<PathBuf>,
+    /// Device and inode of the file of rows.
+    pub rejects_id: Option<(u64, u64)>,
     /// How long they are.
     pub rejects: RejectsLen,
     /// The inputs that are settled in part or as a whole, in order.
@@ -72,12 +78,12 @@ impl InputState {
     /// # Errors
     /// A file that cannot be read any more.
     pub fn new(input: &Input, reached: &Reached) -> Result<Self, Failure> {
-        let hash = match (&reached.hash, input) {
+        let hash = match (&reached.hash, &reached.file) {
             (Some(hash), _) => hash.hex(),
-            (None, Input::File(path)) => fingerprint(path, reached.source_bytes)
+            (None, Some(file)) => fingerprint(file, reached.source_bytes)
                 .map_err(|e| unreadable(&input.name(), &e))?
                 .unwrap_or_default(),
-            (None, Input::Stdin) => String::new(),
+            (None, None) => String::new(),
         };
         Ok(Self {
             name: absolute(input),
@@ -94,7 +100,7 @@ fn unreadable(name: &str, error: &io::Error) -> Failure {
 }
 
 /// The name by which a checkpoint knows an input.
-pub(super) fn absolute(input: &Input) -> String {
+pub fn absolute(input: &Input) -> String {
     match input {
         Input::File(path) => std::path::absolute(path)
             .unwrap_or_else(|_| path.clone())
@@ -115,6 +121,7 @@ impl Checkpoint {
             records: MarkRecords::default(),
             resent: 0,
             rejects_file: None,
+            rejects_id: None,
             rejects: RejectsLen::default(),
             inputs: Vec::new(),
         }
@@ -146,7 +153,7 @@ impl CheckpointFile {
     /// A file that another load holds, that cannot be written or read, or that is no
     /// checkpoint.
     pub fn open(path: &Path) -> Result<(Self, Option<Checkpoint>), Failure> {
-        let lock_path = beside(path, ".lock");
+        let lock_path = beside(path, LOCK);
         let lock = OpenOptions::new()
             .write(true)
             .create(true)
@@ -186,9 +193,9 @@ impl CheckpointFile {
         }
     }
 
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
+    /// All files that a checkpoint at this path writes.
+    pub fn files(path: &Path) -> [PathBuf; 3] {
+        [path.to_owned(), beside(path, LOCK), beside(path, TEMPORARY)]
     }
 
     /// Replaces the file; once this returns it is on the disk.
@@ -196,7 +203,7 @@ impl CheckpointFile {
     /// # Errors
     /// A file that cannot be written.
     pub fn save(&self, checkpoint: &Checkpoint) -> Result<(), Failure> {
-        let temporary = beside(&self.path, ".tmp");
+        let temporary = beside(&self.path, TEMPORARY);
         let write = || {
             let mut file = File::create(&temporary)?;
             serde_json::to_writer_pretty(&file, checkpoint)?;

@@ -11,16 +11,16 @@ pub enum MaxErrors {
     Percent(f64),
 }
 
-/// A percentage says nothing before so many rows were read.
-const PERCENT_ROWS_MIN: u64 = 1_000;
-
 impl MaxErrors {
+    /// A percentage says nothing before so many rows were read.
+    pub const PERCENT_ROWS_MIN: u64 = 1_000;
+
     /// Whether more rows are bad than tolerated. `at_end`: no more rows will be read.
     pub fn exceeded(self, rejected: u64, read: u64, at_end: bool) -> bool {
         match self {
             Self::Count(max) => rejected > max,
             Self::Percent(max) => {
-                let counts = at_end || read >= PERCENT_ROWS_MIN;
+                let counts = at_end || read >= Self::PERCENT_ROWS_MIN;
                 counts && rejected as f64 * 100.0 > max * read as f64
             }
         }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::checkpoint::{Checkpoint, CheckpointFile, InputState};
 use super::mark::Mark;
 use super::{Shared, lock};
-use crate::error::Failure;
+use crate::error::{Failure, Kind};
 use crate::input::{Input, Stop};
 
 /// A save is due after this long, if anything has moved.
@@ -59,7 +59,10 @@ impl Keeper {
 
     /// Waits for the last save, which [`super::ledger::Ledger::close`] brings about.
     pub(super) fn end(self) -> Option<Failure> {
-        self.0.join().ok().flatten()
+        self.0.join().unwrap_or_else(|_| {
+            let message = "the thread that saves the checkpoint has died";
+            Some(Failure::new(Kind::Output, message))
+        })
     }
 }
 

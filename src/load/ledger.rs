@@ -94,6 +94,8 @@ pub(super) struct Ledger {
     bounds: Bounds,
     /// Somebody waits for room.
     full: bool,
+    /// An entry is stuck: nothing behind it will be settled, so nobody waits for that.
+    stuck: bool,
     /// How far each input was read that has ended, in order.
     ends: Vec<(usize, Reached)>,
     /// Records sent again, over all runs.
@@ -134,7 +136,7 @@ impl Ledger {
             .unsaved_max
             .is_none_or(|max| unsaved == 0 || unsaved + records <= max);
         let held = self.held_bytes == 0 || self.held_bytes + block_bytes <= bounds.held_bytes_max;
-        self.full = !(saved && held);
+        self.full = !(self.stuck || saved && held);
         !self.full
     }
 
@@ -229,9 +231,12 @@ impl Ledger {
         let Some(entry) = self.entry(id) else { return };
         entry.open -= 1;
         entry.stuck |= kept.is_none();
+        let sent = (entry.open == 0).then_some(entry.bytes);
         entry.kept = entry.kept.plus(kept.unwrap_or_default().1);
         self.open -= 1;
         self.rejected += 1;
+        self.bytes_acked += sent.unwrap_or(0);
+        self.stuck |= kept.is_none();
         let Some((at, grown)) = kept else { return };
         self.refused += 1;
         let index = (id - self.first_id) as usize;

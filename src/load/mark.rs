@@ -1,5 +1,8 @@
 //! A place in a load up to which every row is dealt with, and what was counted until then.
 
+use std::fs::File;
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::input::{Position, RunningHash};
@@ -26,6 +29,8 @@ pub struct Reached {
     pub source_bytes: u64,
     /// The hash of all bytes before the position, where the input is hashed.
     pub hash: Option<RunningHash>,
+    /// The file that was read, whatever its path leads to now.
+    pub file: Option<Arc<File>>,
     /// It was the input's end.
     pub ended: bool,
 }
@@ -46,7 +51,7 @@ pub struct MarkRecords {
 impl MarkRecords {
     /// Rows read.
     pub fn read(&self) -> u64 {
-        self.accepted - self.refused + self.rejected
+        self.accepted.saturating_sub(self.refused) + self.rejected
     }
 
     /// Rows of the inputs up to the mark, those passed over included.

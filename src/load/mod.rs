@@ -16,11 +16,12 @@ mod ledger;
 mod mark;
 mod pace;
 mod pipeline;
+mod reader;
 mod refusals;
 mod rejects;
 mod resume;
 
-pub use checkpoint::{Checkpoint, CheckpointFile, Identity};
+pub use checkpoint::{Checkpoint, CheckpointFile, Identity, absolute};
 pub use errors::MaxErrors;
 pub use event::{LoadEvent, Observer};
 pub use keeper::Keeping;
@@ -240,7 +241,7 @@ pub async fn run(
         },
     )
     .await;
-    let mut outcome = work.end(&ended).await;
+    let mut outcome = work.end(&ended, false).await;
     outcome.streams = std::mem::take(&mut *lock(&streams));
     outcome.streams.retain(|stream| stream.id.is_some());
     outcome
@@ -272,9 +273,7 @@ pub async fn dry_run(job: Job, observer: Observer) -> Outcome {
         counts: Counts::default(),
         in_doubt: Vec::new(),
     };
-    let mut outcome = work.end(&ended).await;
-    outcome.dry_run = true;
-    outcome
+    work.end(&ended, true).await
 }
 
 /// The work on rows while something takes the batches.
@@ -317,7 +316,8 @@ impl Work {
             }
             None => None,
         };
-        let resumes = job.inputs.iter().any(|i| i.start != Start::Beginning);
+        let resumes =
+            before.records.rows() > 0 || job.inputs.iter().any(|i| i.start != Start::Beginning);
         let rows = pipeline::start(
             job,
             keeper.is_some(),
@@ -352,7 +352,7 @@ impl Work {
     }
 
     /// Ends the work on rows and tells what became of them.
-    async fn end(self, ended: &Ended) -> Outcome {
+    async fn end(self, ended: &Ended, dry_run: bool) -> Outcome {
         // The queue is gone: whoever still transcodes stops at the next batch.
         self.stop.set();
         let rows = tokio::task::spawn_blocking(move || self.rows.join()).await;
@@ -367,8 +367,9 @@ impl Work {
                 pipeline::Report::default()
             }
         };
-        failures.extend(report.failures);
+        // The row that the service refused is more than that there are too many.
         failures.append(&mut lock(&self.shared.failures));
+        failures.extend(report.failures);
         if let Err(Some(fault)) = &ended.outcome {
             failures.push(service_failure(fault));
         }
@@ -377,7 +378,12 @@ impl Work {
             let name = if terminated { "SIGTERM" } else { "SIGINT" };
             failures.push(Failure::new(kind, format!("interrupted by {name}")));
         }
-        let complete = failures.is_empty() && records.unsent + records.in_doubt == 0;
+        let open = records.unsent + records.in_doubt;
+        if failures.is_empty() && open > 0 && !dry_run {
+            let message = format!("{open} rows were not acknowledged");
+            failures.push(Failure::new(Kind::Unavailable, message));
+        }
+        let complete = failures.is_empty();
         if let Some(keeper) = self.keeper {
             lock(&self.shared.ledger).close(complete);
             self.shared.moved.notify_all();
@@ -393,7 +399,7 @@ impl Work {
             settled_records: ledger.settled_records(),
             resent_total: ledger.resent(),
             all_read: report.all_read,
-            dry_run: false,
+            dry_run,
             nothing_left: false,
             bytes_read: report.bytes_read,
             bytes_sent,

@@ -1,7 +1,9 @@
-//! The two threads between the inputs and the client: one reads and frames, one transcodes.
+//! The thread that transcodes: takes what [`super::reader`] reads, decides on bad rows, enters
+//! batches in the ledger and hands them to the client.
 
+use std::fs::File;
 use std::ops::Range;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -11,14 +13,12 @@ use tokio::sync::mpsc;
 use super::errors::MaxErrors;
 use super::event::{LoadEvent, Observer};
 use super::ledger::Origin;
-use super::mark::{Mark, MarkRecords, Reached};
+use super::mark::{Mark, MarkRecords, Reached, RejectsLen};
 use super::pace::Pace;
-use super::resume::Start;
-use super::{Job, JobInput, Rejects, Shared, lock};
+use super::reader::{Piece, Reader};
+use super::{Job, Rejects, Shared, lock};
 use crate::error::{Failure, Kind};
-use crate::input::{
-    Block, Framer, Framing, InputError, LongRow, Position, RunningHash, Source, Stop,
-};
+use crate::input::{Block, InputError, LongRow, Position, RunningHash, Source, Stop};
 use crate::protocol::Batch;
 use crate::transcode::{BatchBuilder, EncodedBatch, RowError, Transcoder};
 
@@ -40,27 +40,9 @@ pub(super) struct Report {
     pub failures: Vec<Failure>,
 }
 
-/// What the reading thread hands over.
-enum Piece {
-    Begin {
-        source: Arc<Source>,
-        /// Bytes of it that are settled already.
-        settled_bytes: u64,
-    },
-    Block(Arc<Block>),
-    /// No more of a source is read.
-    Ended {
-        reached: Reached,
-        /// The source ends here.
-        whole: bool,
-    },
-    Failed(InputError),
-    /// The last input has ended, or reading was stopped.
-    End,
-}
-
-/// Starts the threads; `hashes` says whether streams are hashed. The handle is that of the transcoding one. The other may hang in a
-/// read for as long as a file system likes, and is left to the process's end.
+/// Starts both threads; `hashes` says whether streams are hashed. The handle is that of the
+/// transcoding one. The other may hang in a read for as long as a file system likes, and is
+/// left to the process's end.
 pub(super) fn start(
     job: Job,
     hashes: bool,
@@ -99,10 +81,12 @@ pub(super) fn start(
                 .map_or(u64::MAX, |n| n.saturating_sub(before.read())),
             min_rows: job.range.min_rows,
             before,
+            rejects_before: job.before.rejects,
             counts: before,
             long_is_skipped: false,
             all_read: false,
             input: 0,
+            file: None,
             bytes_before: 0,
             bytes_read: 0,
         };
@@ -119,90 +103,6 @@ pub(super) fn start(
             failures,
         }
     })
-}
-
-/// Nobody takes pieces any more.
-struct Unheard;
-
-/// Reads the inputs one after another.
-struct Reader {
-    inputs: Vec<JobInput>,
-    framing: Framing,
-    hashes: bool,
-    stop: Stop,
-    pieces: SyncSender<Piece>,
-}
-
-impl Reader {
-    fn read(&self) -> Result<(), Unheard> {
-        for (index, job_input) in self.inputs.iter().enumerate() {
-            if self.stop.is_set() {
-                break;
-            }
-            if job_input.start == Start::Nowhere {
-                continue;
-            }
-            let mut framer = match self.open(index, job_input) {
-                Ok(framer) => framer,
-                Err(error) => return self.hand(Piece::Failed(error)),
-            };
-            self.hand(Piece::Begin {
-                source: Arc::clone(framer.source()),
-                settled_bytes: match job_input.start {
-                    Start::At { .. } => framer.source_bytes(),
-                    Start::Beginning | Start::Nowhere => 0,
-                },
-            })?;
-            let failed = loop {
-                match framer.next_block() {
-                    Ok(Some(block)) => self.hand(Piece::Block(Arc::new(block)))?,
-                    Ok(None) => break None,
-                    Err(error) => break Some(error),
-                }
-            };
-            self.hand(Piece::Ended {
-                reached: Reached {
-                    position: framer.position(),
-                    source_bytes: framer.source_bytes(),
-                    hash: framer.hash().cloned(),
-                    ended: true,
-                },
-                whole: failed.is_none() && !self.stop.is_set(),
-            })?;
-            if let Some(error) = failed {
-                return self.hand(Piece::Failed(error));
-            }
-        }
-        self.hand(Piece::End)
-    }
-
-    fn hand(&self, piece: Piece) -> Result<(), Unheard> {
-        self.pieces.send(piece).map_err(|_| Unheard)
-    }
-
-    fn open(&self, index: usize, job_input: &JobInput) -> Result<Framer, InputError> {
-        let JobInput {
-            input,
-            format,
-            start,
-        } = job_input;
-        let source = Source {
-            index,
-            name: input.name(),
-            format: *format,
-            header: None,
-        };
-        let bytes = input.open(self.framing.compression, self.stop.clone())?;
-        let framing = Framing {
-            hashed: self.hashes && input.is_stream(),
-            ..self.framing.clone()
-        };
-        let mut framer = Framer::new(source, bytes, &framing)?;
-        if let Start::At { position, hash, .. } = start {
-            framer.go_on(position, hash.as_deref())?;
-        }
-        Ok(framer)
-    }
 }
 
 /// Ends the work on rows: with a failure, or because the client has ended.
@@ -222,16 +122,18 @@ struct Rows {
     skip: u64,
     limit: u64,
     min_rows: u64,
-    /// The rows of earlier runs.
+    /// The rows of earlier runs, and how long their rejects are.
     before: MarkRecords,
+    rejects_before: RejectsLen,
     /// All rows that were dealt with, over all runs. What the service refuses is counted by
     /// the ledger.
     counts: MarkRecords,
     /// The row over the limit that is passing is one of those passed over.
     long_is_skipped: bool,
     all_read: bool,
-    /// The input being read.
+    /// The input being read, and its file if it is one.
     input: usize,
+    file: Option<Arc<File>>,
     /// What makes bytes of the input being read into bytes of all of them; less than zero
     /// where an earlier run has read some.
     bytes_before: i64,
@@ -246,11 +148,15 @@ impl Rows {
                 Ok(Piece::Begin {
                     source,
                     settled_bytes,
-                }) => self.begin(&source, settled_bytes)?,
+                    file,
+                }) => {
+                    self.file = file;
+                    self.begin(&source, settled_bytes)?;
+                }
                 Ok(Piece::Block(block)) => {
                     self.block(&block)?;
                     // The reading thread ends when nobody listens.
-                    if self.limit == 0 {
+                    if self.limit == 0 && block.end.is_some() {
                         return self.finish(true);
                     }
                 }
@@ -311,7 +217,7 @@ impl Rows {
             input: self.input,
             reached,
             records: self.counts,
-            rejects: rejects.as_ref().map(Rejects::len).unwrap_or_default(),
+            rejects: rejects.as_ref().map_or(self.rejects_before, Rejects::len),
         });
         drop(rejects);
         self.shared.moved.notify_all();
@@ -319,31 +225,17 @@ impl Rows {
 
     fn block(&mut self, block: &Arc<Block>) -> Result<(), Stopped> {
         self.count_bytes(block.source_bytes);
-        let mut rows = self.rows_wanted(block.rows.len());
-        let (first, end) = (rows.start, rows.end);
+        let rows = self.rows_wanted(block.rows.len());
+        let first = rows.start;
         let mut bad = Vec::new();
-        let mut result = Ok(());
-        while let Err((index, error)) =
-            self.transcoder
-                .block(block, rows.clone(), &mut self.builder)
-        {
-            rows.start = index + 1;
-            let bytes = block.row_with_end(&block.rows[index]);
-            bad.push(index);
-            result = self.reject(&block.source, error, bytes);
-            if result.is_err() {
-                break;
-            }
-        }
+        let (unread, mut result) = self.rows(block, rows, &mut bad);
         // What is good goes out even if the load ends here.
         self.send(block, first, &bad)?;
-        let unread = match result {
-            Err(_) => bad.last(),
-            Ok(()) => Some(&end),
-        };
-        if let Some(row) = unread.and_then(|&row| block.rows.get(row)) {
+        if let Some(row) = block.rows.get(unread) {
             self.mark_in(block, row.start, row.line);
             result?;
+        } else if let Some(long) = block.long.filter(|l| l.begins && self.is_full()) {
+            self.mark_in(block, long.start, long.line);
         } else if let Some(long) = block.long {
             result = self.long_row(block, &long);
             match (&result, block.end) {
@@ -366,6 +258,43 @@ impl Rows {
         Ok(())
     }
 
+    /// Takes rows of a block, and notes the bad ones. Returns the first row that is left
+    /// unread, and why it is.
+    fn rows(
+        &mut self,
+        block: &Block,
+        rows: Range<usize>,
+        bad: &mut Vec<usize>,
+    ) -> (usize, Result<(), Stopped>) {
+        // A percentage of bad rows begins to count within the block.
+        let until = MaxErrors::PERCENT_ROWS_MIN.saturating_sub(self.read());
+        let until = usize::try_from(until).unwrap_or(usize::MAX).min(rows.len());
+        let counts_from = rows.start + until;
+        for mut part in [rows.start..counts_from, counts_from..rows.end] {
+            while let Err((index, error)) =
+                self.transcoder
+                    .block(block, part.clone(), &mut self.builder)
+            {
+                part.start = index + 1;
+                let bytes = block.row_with_end(&block.rows[index]);
+                bad.push(index);
+                if let Err(stopped) = self.reject(&block.source, error, bytes) {
+                    return (index, Err(stopped));
+                }
+            }
+            if let Err(stopped) = self.check_errors(false) {
+                return (part.end, Err(stopped));
+            }
+        }
+        (rows.end, Ok(()))
+    }
+
+    /// Rows read so far, over all runs.
+    fn read(&self) -> u64 {
+        let entered = lock(&self.shared.ledger).read();
+        self.before.read() + entered + self.builder.records()
+    }
+
     fn mark_in(&mut self, block: &Block, start: usize, line: u64) {
         let (position, hash) = block.before(start, line);
         self.mark_at(block, position, hash);
@@ -379,8 +308,14 @@ impl Rows {
             },
             position,
             hash,
+            file: self.file.clone(),
             ended: false,
         });
+    }
+
+    /// Whether `--limit` leaves the next row unread.
+    fn is_full(&self) -> bool {
+        self.skip == 0 && self.limit == 0
     }
 
     /// Which of the next `count` rows are neither passed over nor beyond the limit.
@@ -414,17 +349,14 @@ impl Rows {
     }
 
     fn reject(&mut self, source: &Source, error: RowError, row: &[u8]) -> Result<(), Stopped> {
-        let (rejected, read) = {
+        let rejected = {
             let mut ledger = lock(&self.shared.ledger);
             ledger.reject();
-            (ledger.rejected(), ledger.read() + self.builder.records())
+            ledger.rejected() + self.before.rejected
         };
-        let rejected = rejected + self.before.rejected;
+        let read = self.read();
         let mut rejects = lock(&self.shared.rejects);
-        if self
-            .max_errors
-            .exceeded(rejected, read + self.before.read(), false)
-        {
+        if self.max_errors.exceeded(rejected, read, false) {
             let has_rejects = rejects.is_some();
             return Err(Some(too_many(source, &error, rejected, has_rejects)));
         }
@@ -493,13 +425,10 @@ impl Rows {
         }
     }
 
-    /// After the last row that is read. A share of the rows can be told only of all of them.
-    fn finish(&mut self, all_read: bool) -> Result<(), Stopped> {
-        self.all_read = all_read;
-        let ledger = lock(&self.shared.ledger);
-        let rejected = ledger.rejected() + self.before.rejected;
-        let read = ledger.read() + self.before.read();
-        drop(ledger);
+    /// Whether the bad rows are tolerated.
+    fn check_errors(&self, all_read: bool) -> Result<(), Stopped> {
+        let rejected = lock(&self.shared.ledger).rejected() + self.before.rejected;
+        let read = self.read();
         if self.max_errors.exceeded(rejected, read, all_read) {
             let message =
                 format!("{rejected} of {read} rows were bad, more than --max-errors allows");
@@ -507,6 +436,14 @@ impl Rows {
                 "the good rows are acknowledged; a higher --max-errors lets such a load succeed",
             )));
         }
+        Ok(())
+    }
+
+    /// After the last row that is read. A share of the rows can be told only of all of them.
+    fn finish(&mut self, all_read: bool) -> Result<(), Stopped> {
+        self.all_read = all_read;
+        self.check_errors(all_read)?;
+        let read = self.read();
         if all_read && read < self.min_rows {
             let message = format!(
                 "only {read} rows were read, fewer than --min-rows {}",

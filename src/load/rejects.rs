@@ -3,7 +3,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{BufWriter, Read as _, Seek as _, SeekFrom, Write};
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -57,6 +57,12 @@ impl Rejects {
             holds: None,
             open_line,
         })
+    }
+
+    /// What tells the file of rows from another one of its name.
+    pub fn id(&self) -> Option<(u64, u64)> {
+        let metadata = self.rows.file.get_ref().metadata().ok()?;
+        metadata.is_file().then(|| (metadata.dev(), metadata.ino()))
     }
 
     /// How long the files are with all that was written.
@@ -116,8 +122,14 @@ impl Rejects {
             };
             return Ok((at, grown));
         }
-        if !row.ends_with(b"\n") {
-            row.push(b'\n');
+        // The end of a row without one is written with the row behind it.
+        let end_is_due = at.rows > 0 && self.rows.byte_at(at.rows - 1)? != b'\n';
+        if row.ends_with(b"\n") {
+            row.pop();
+        }
+        match end_is_due {
+            true => row.insert(0, b'\n'),
+            false => row.push(b'\n'),
         }
         self.rows.insert(at.rows, &row)?;
         self.reasons.insert(at.reasons, reasons.as_bytes())?;
@@ -132,7 +144,10 @@ impl Rejects {
     /// go into the same file: it could not be loaded again.
     fn begin(&mut self, source: &Source) -> Result<(), Failure> {
         let header = source.header.as_ref().map_or(&[][..], |h| &h.record);
-        if self.holds.is_none() && self.rows.len > 0 && self.rows.begins_with(header)? {
+        if self.holds.is_none()
+            && self.rows.len > 0
+            && self.rows.begins_with(without_end(header))?
+        {
             self.holds = Some((source.format, header.to_vec()));
         }
         let fits = match &self.holds {
@@ -184,6 +199,10 @@ impl Rejects {
     pub fn sync(&mut self) -> Result<(), Failure> {
         self.flush()?;
         for output in [&self.rows, &self.reasons] {
+            // A device has nothing to be synced.
+            if !output.file.get_ref().metadata().is_ok_and(|m| m.is_file()) {
+                continue;
+            }
             let synced = output.file.get_ref().sync_data();
             synced.map_err(|e| unwritable(&output.path, e))?;
         }

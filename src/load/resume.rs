@@ -1,5 +1,10 @@
 //! What is left of the inputs after an earlier load, by its checkpoint.
 
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+
 use super::checkpoint::{Checkpoint, InputState, absolute};
 use crate::error::{Failure, Kind};
 use crate::input::{Format, Input, Position, fingerprint};
@@ -39,7 +44,8 @@ pub enum Rest {
 /// An unfinished input that is not given, or any known one whose bytes have changed.
 pub fn rest(checkpoint: &Checkpoint, inputs: &[(Input, Format)]) -> Result<Rest, Failure> {
     let names: Vec<String> = inputs.iter().map(|(input, _)| absolute(input)).collect();
-    for state in checkpoint.inputs.iter().filter(|s| !s.finished) {
+    let half = |state: &&InputState| !state.finished && !checkpoint.finished;
+    for state in checkpoint.inputs.iter().filter(half) {
         if !names.contains(&state.name) {
             let message = "the checkpoint has this input half loaded, but it is not given now";
             return Err(Failure::new(Kind::Input, message)
@@ -49,10 +55,10 @@ pub fn rest(checkpoint: &Checkpoint, inputs: &[(Input, Format)]) -> Result<Rest,
     }
     let mut starts = Vec::new();
     let mut known_any = false;
-    for ((input, _), name) in inputs.iter().zip(&names) {
+    for ((input, format), name) in inputs.iter().zip(&names) {
         let start = match checkpoint.inputs.iter().find(|s| s.name == *name) {
             None => Start::Beginning,
-            Some(state) => match start_of(checkpoint, state, input)? {
+            Some(state) => match start_of(checkpoint, state, input, *format)? {
                 Some(start) => {
                     known_any = true;
                     start
@@ -77,6 +83,7 @@ fn start_of(
     checkpoint: &Checkpoint,
     state: &InputState,
     input: &Input,
+    format: Format,
 ) -> Result<Option<Start>, Failure> {
     let at = |hash| {
         Ok(Some(Start::At {
@@ -89,7 +96,6 @@ fn start_of(
         // A pipe that was read to its end is another one now.
         return match checkpoint.finished {
             true => Ok(None),
-            false if state.finished => Ok(Some(Start::Nowhere)),
             false => at(Some(state.hash.clone())),
         };
     };
@@ -105,7 +111,7 @@ fn start_of(
         Ok(metadata) => metadata.len(),
         Err(e) => return changed(format!("cannot be opened: {e}")),
     };
-    let same = fingerprint(path, state.source_bytes);
+    let same = File::open(path).and_then(|file| fingerprint(&file, state.source_bytes));
     let same = same.map_err(|e| {
         Failure::new(Kind::Input, format!("cannot be read: {e}")).at(input.name(), None)
     })?;
@@ -117,7 +123,23 @@ fn start_of(
     }
     match state.finished {
         true if size == state.source_bytes => Ok(Some(Start::Nowhere)),
+        // There was nothing but perhaps the beginning of a header.
+        _ if state.position.byte == 0 => Ok(Some(Start::Beginning)),
+        true if !ends_a_row(path, state, format).unwrap_or(false) => changed(
+            "has grown, but its last row had no line's end when an earlier load read it".to_owned(),
+        ),
         // It has grown at its end.
         _ => at(None),
     }
+}
+
+/// Whether the row before a file's settled end is whole, whatever has been added since.
+fn ends_a_row(path: &Path, state: &InputState, format: Format) -> io::Result<bool> {
+    // Where a JSON row ends is told by itself; compressed data, by its end.
+    if format == Format::Json || state.position.byte != state.source_bytes {
+        return Ok(true);
+    }
+    let mut around = [0; 2];
+    File::open(path)?.read_exact_at(&mut around, state.source_bytes - 1)?;
+    Ok(around[0] == b'\n' || matches!(around[1], b'\n' | b'\r'))
 }

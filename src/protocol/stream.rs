@@ -61,6 +61,8 @@ pub struct Stream {
     /// Records that were refused since the last acknowledgement: whether they are bad records
     /// or the schema is, is not known yet.
     refused: Vec<(BatchPart, Fault)>,
+    /// The same, those included that were told.
+    refused_in_a_row: usize,
     /// No more batches will come; since when.
     finishing_since: Option<Now>,
     rng: fastrand::Rng,
@@ -87,6 +89,7 @@ impl Stream {
             reopening: false,
             refusals: 0,
             refused: Vec::new(),
+            refused_in_a_row: 0,
             finishing_since: None,
             rng,
         };
@@ -107,6 +110,11 @@ impl Stream {
     /// The batches that are not acknowledged, and whether they were sent.
     pub fn unsettled(&self) -> Vec<(Batch, bool)> {
         self.window.unsettled()
+    }
+
+    /// Whether records were refused of which it is not known yet whether they are bad.
+    pub fn has_refused(&self) -> bool {
+        !self.refused.is_empty()
     }
 
     /// What was sent and is not known to be durable.
@@ -243,6 +251,7 @@ impl Stream {
         self.counts.acknowledged += parts.iter().map(|p| u64::from(p.records)).sum::<u64>();
         self.failures = 0;
         self.pauses = 0;
+        self.refused_in_a_row = 0;
         self.failing_since = None;
         self.outstanding_since = (self.window.outstanding() > 0).then_some(now);
         self.tell_refused();
@@ -399,9 +408,15 @@ impl Stream {
             Refused::Sought => {}
             Refused::Record(part) => {
                 self.refused.push((part, fault.clone()));
-                if self.refused.len() >= RECORDS_REFUSED_MAX {
+                self.refused_in_a_row += 1;
+                if self.refused_in_a_row >= RECORDS_REFUSED_MAX {
                     self.window.rewind();
                     return self.fail(fault);
+                }
+                // Nothing is under way that could tell more, and whoever waits for these to
+                // be settled may have the next batch.
+                if self.window.is_empty() {
+                    self.tell_refused();
                 }
             }
         }

@@ -19,6 +19,7 @@ mod poison;
 mod random;
 mod record;
 mod resume;
+mod resume_edges;
 mod rig;
 mod signals;
 mod table;

@@ -264,14 +264,14 @@ fn a_checkpoint_serves_one_load_only() {
     for (more, expected) in [
         (
             &["--no-header"][..],
-            "its format is csv --delimiter ',' --quote \"\\\"\", not csv",
+            "how it is read was --format auto --compression auto, and is --format auto --compression auto --no-header",
         ),
-        (&["--delimiter", ";"], "its format is"),
+        (&["--delimiter", ";"], "--delimiter ';'"),
         (
             &["--table", "main.default.other"],
-            "its table is main.default.air_quality",
+            "the table was main.default.air_quality, and is main.default.other",
         ),
-        (&["--local", "elsewhere"], "its workspace is"),
+        (&["--local", "elsewhere"], "the workspace was "),
     ] {
         let command = rig.local(&[]);
         let args: Vec<_> = command

@@ -636,6 +636,7 @@ fn nothing_is_lost_whatever_the_seed() {
 /// Promise: the cost of acknowledgements grows with their number, not with its square.
 #[test]
 #[ignore = "measures; tests/simulate.sh runs it"]
+#[expect(clippy::print_stderr, reason = "a measurement")]
 fn acknowledgements_cost_the_same_however_many_are_in_flight() {
     let cost = |batches: u64| {
         let config = Config {
