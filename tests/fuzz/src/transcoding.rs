@@ -195,5 +195,24 @@ fn check_object(row: &str, record: &str, names: &[String], dialect: CsvDialect, 
         (count, cells(row, dialect).count()),
         (names.len(), names.len())
     );
-    assert_eq!(object, expected, "{row:?}");
+    let mut flat = serde_json::Map::new();
+    flatten(object, "", &mut flat);
+    assert_eq!(flat, expected, "{row:?}");
+}
+
+/// Columns with dotted names make objects of their own.
+fn flatten(
+    object: serde_json::Map<String, serde_json::Value>,
+    prefix: &str,
+    flat: &mut serde_json::Map<String, serde_json::Value>,
+) {
+    for (name, value) in object {
+        let path = format!("{prefix}{name}");
+        match value {
+            serde_json::Value::Object(inner) => flatten(inner, &format!("{path}."), flat),
+            leaf => {
+                flat.insert(path, leaf);
+            }
+        }
+    }
 }
