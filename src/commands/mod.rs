@@ -10,6 +10,7 @@ mod checkpoint;
 mod completions;
 #[cfg(feature = "emulator")]
 mod emulator;
+mod flags;
 mod ingest;
 #[cfg(feature = "emulator")]
 mod local;
