@@ -473,6 +473,8 @@ impl Stream {
             return self.close();
         }
         self.actions.push_back(Action::Disconnect);
+        // What is still under way goes out again: the end has cost something.
+        self.reopening |= self.window.outstanding() > 0;
         if self.acked_offset > 0 {
             return self.connect(now);
         }
