@@ -1,5 +1,6 @@
 //! Keeps the checkpoint while a load runs, on a thread of its own: a save waits for the disk.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -40,12 +41,14 @@ impl Keeper {
         keeping.checkpoint.finished = false;
         keeping.file.save(&keeping.checkpoint)?;
         let saved = keeping.checkpoint.mark();
+        let names = keeping.checkpoint.inputs.iter().map(|s| s.name.clone());
+        let index = names.zip(0..).collect();
         Ok(Self(std::thread::spawn(move || {
             let mut saver = Saver {
                 keeping,
                 inputs,
                 saved,
-                ended: 0,
+                index,
             };
             let failure = saver.run(&shared).err();
             if failure.is_some() {
@@ -70,8 +73,8 @@ struct Saver {
     keeping: Keeping,
     inputs: Vec<Input>,
     saved: Mark,
-    /// Inputs whose end stands in the checkpoint.
-    ended: usize,
+    /// Where each input stands in the checkpoint, by its name.
+    index: HashMap<String, usize>,
 }
 
 impl Saver {
@@ -110,16 +113,15 @@ impl Saver {
         {
             rejects.sync()?;
         }
-        let ends = lock(&shared.ledger).ends_after(self.ended);
-        for (input, reached) in ends {
-            if input > mark.input || (input == mark.input && !mark.reached.ended) {
-                break;
+        loop {
+            let ended = lock(&shared.ledger).take_end(&mark);
+            match ended {
+                Some(state) => self.put(state),
+                None => break,
             }
-            self.put(InputState::new(&self.inputs[input], &reached)?);
-            self.ended += 1;
         }
         if !mark.reached.ended && mark.reached.position.byte > 0 {
-            self.put(InputState::new(&self.inputs[mark.input], &mark.reached)?);
+            self.put(InputState::new(&self.inputs[mark.input], &mark.reached));
         }
         self.keeping.checkpoint.records = mark.records;
         self.keeping.checkpoint.rejects = mark.rejects;
@@ -132,9 +134,12 @@ impl Saver {
 
     fn put(&mut self, state: InputState) {
         let states = &mut self.keeping.checkpoint.inputs;
-        match states.iter_mut().find(|s| s.name == state.name) {
-            Some(known) => *known = state,
-            None => states.push(state),
+        match self.index.get(&state.name) {
+            Some(&index) => states[index] = state,
+            None => {
+                self.index.insert(state.name.clone(), states.len());
+                states.push(state);
+            }
         }
     }
 }

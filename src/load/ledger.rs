@@ -7,7 +7,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::mark::{Mark, Reached, RejectsLen};
+use super::checkpoint::InputState;
+use super::mark::{Mark, RejectsLen};
 use crate::input::Block;
 use crate::protocol::BatchPart;
 use crate::transcode::EncodedBatch;
@@ -96,8 +97,8 @@ pub(super) struct Ledger {
     full: bool,
     /// An entry is stuck: nothing behind it will be settled, so nobody waits for that.
     stuck: bool,
-    /// How far each input was read that has ended, in order.
-    ends: Vec<(usize, Reached)>,
+    /// The inputs that have ended, in order, for the next checkpoint.
+    ends: VecDeque<(usize, InputState)>,
     /// Records sent again, over all runs.
     resent: u64,
     /// Nothing more will be entered or settled; whether the load is complete.
@@ -298,14 +299,16 @@ impl Ledger {
         self.bounds.unsaved_max = None;
     }
 
-    /// An input was read to its end, or to where it cannot be read on.
-    pub(super) fn input_ended(&mut self, input: usize, reached: Reached) {
-        self.ends.push((input, reached));
+    /// An input was read to its end.
+    pub(super) fn input_ended(&mut self, input: usize, state: InputState) {
+        self.ends.push_back((input, state));
     }
 
-    /// The inputs that have ended, after the first `known` of them.
-    pub(super) fn ends_after(&self, known: usize) -> Vec<(usize, Reached)> {
-        self.ends[known..].to_vec()
+    /// Takes an input that has ended before this mark.
+    pub(super) fn take_end(&mut self, mark: &Mark) -> Option<InputState> {
+        let before = |input| input < mark.input || (input == mark.input && mark.reached.ended);
+        let (_, state) = self.ends.pop_front_if(|(input, _)| before(*input))?;
+        Some(state)
     }
 
     /// Records sent again in this run.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
+use super::checkpoint::InputState;
 use super::errors::MaxErrors;
 use super::event::{LoadEvent, Observer};
 use super::ledger::Origin;
@@ -160,7 +161,11 @@ impl Rows {
                         return self.finish(true);
                     }
                 }
-                Ok(Piece::Ended { reached, whole }) => self.ended(reached, whole),
+                Ok(Piece::Ended {
+                    reached,
+                    state,
+                    whole,
+                }) => self.ended(reached, state.filter(|_| whole), whole),
                 Ok(Piece::Failed(error)) => return Err(Some(error.into())),
                 Ok(Piece::End) => return self.finish(!self.stop.is_set()),
                 Err(RecvTimeoutError::Disconnected) => {
@@ -196,10 +201,12 @@ impl Rows {
         })
     }
 
-    fn ended(&mut self, reached: Reached, whole: bool) {
+    fn ended(&mut self, reached: Reached, state: Option<Box<InputState>>, whole: bool) {
         self.count_bytes(reached.source_bytes);
         if whole {
-            lock(&self.shared.ledger).input_ended(self.input, reached.clone());
+            if let Some(state) = state {
+                lock(&self.shared.ledger).input_ended(self.input, *state);
+            }
             self.mark(reached);
         }
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
 use super::JobInput;
+use super::checkpoint::InputState;
 use super::mark::Reached;
 use super::resume::Start;
 use crate::input::{Block, Framer, Framing, InputError, Source, Stop};
@@ -23,6 +24,8 @@ pub(super) enum Piece {
     /// No more of a source is read.
     Ended {
         reached: Reached,
+        /// What a checkpoint is to know of it, where there is one.
+        state: Option<Box<InputState>>,
         /// The source ends here.
         whole: bool,
     },
@@ -60,7 +63,7 @@ impl Reader {
             };
             self.hand(Piece::Begin {
                 source: Arc::clone(framer.source()),
-                file: framer.file(),
+                file: framer.file().filter(|_| self.hashes),
                 settled_bytes: match job_input.start {
                     Start::At { .. } => framer.source_bytes(),
                     Start::Beginning | Start::Nowhere => 0,
@@ -73,14 +76,20 @@ impl Reader {
                     Err(error) => break Some(error),
                 }
             };
+            let mut reached = Reached {
+                position: framer.position(),
+                source_bytes: framer.source_bytes(),
+                hash: framer.hash().cloned(),
+                file: framer.file(),
+                ended: true,
+            };
+            let state = || Box::new(InputState::new(&job_input.input, &reached));
+            let state = self.hashes.then(state);
+            // A load of many small files does not keep them open.
+            reached.file = None;
             self.hand(Piece::Ended {
-                reached: Reached {
-                    position: framer.position(),
-                    source_bytes: framer.source_bytes(),
-                    hash: framer.hash().cloned(),
-                    file: framer.file(),
-                    ended: true,
-                },
+                reached,
+                state,
                 whole: failed.is_none() && !self.stop.is_set(),
             })?;
             if let Some(error) = failed {

@@ -292,3 +292,32 @@ fn a_percentage_counts_as_soon_as_it_can() {
     assert_eq!(ran.summary()["error"]["kind"], json!("bad_row"));
     assert_eq!(ran.summary()["error"]["source"], Value::Null);
 }
+
+#[test]
+fn a_load_of_many_files_keeps_few_of_them_open() {
+    let rig = Rig::new();
+    let names: Vec<String> = (0..600).map(|i| format!("{i}.ndjson")).collect();
+    for (i, name) in (0..).zip(&names) {
+        rig.file(name, air_row(i));
+    }
+    let mut command = rig.local(&CHECKPOINT);
+    let arguments = command.args(&names).get_args().collect::<Vec<_>>();
+    let mut shell = Command::new("/bin/sh");
+    shell.args([
+        "-c",
+        "ulimit -n 100 && exec \"$0\" \"$@\"",
+        crate::rig::ZEROBUS,
+    ]);
+    shell.args(arguments).current_dir(rig.path()).env_clear();
+    Ran::of(&shell.output().unwrap()).exits(0);
+    assert_eq!(numbers(&rig.air_rows()), (0..600).collect::<Vec<_>>());
+    let checkpoint = std::fs::read(rig.path().join("cp")).unwrap();
+    let checkpoint: Value = serde_json::from_slice(&checkpoint).unwrap();
+    let inputs = checkpoint["inputs"].as_array().unwrap();
+    assert_eq!(inputs.len(), 600);
+    assert!(
+        inputs
+            .iter()
+            .all(|i| i["finished"] == true && i["hash"] != "")
+    );
+}
