@@ -1,5 +1,6 @@
 //! What is left of the inputs after an earlier load, by its checkpoint.
 
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
@@ -44,9 +45,15 @@ pub enum Rest {
 /// An unfinished input that is not given, or any known one whose bytes have changed.
 pub fn rest(checkpoint: &Checkpoint, inputs: &[(Input, Format)]) -> Result<Rest, Failure> {
     let names: Vec<String> = inputs.iter().map(|(input, _)| absolute(input)).collect();
+    let known: HashMap<&str, &InputState> = checkpoint
+        .inputs
+        .iter()
+        .map(|s| (s.name.as_str(), s))
+        .collect();
+    let given: HashSet<&str> = names.iter().map(String::as_str).collect();
     let half = |state: &&InputState| !state.finished && !checkpoint.finished;
     for state in checkpoint.inputs.iter().filter(half) {
-        if !names.contains(&state.name) {
+        if !given.contains(state.name.as_str()) {
             let message = "the checkpoint has this input half loaded, but it is not given now";
             return Err(Failure::new(Kind::Input, message)
                 .at(state.name.clone(), None)
@@ -56,7 +63,7 @@ pub fn rest(checkpoint: &Checkpoint, inputs: &[(Input, Format)]) -> Result<Rest,
     let mut starts = Vec::new();
     let mut known_any = false;
     for ((input, format), name) in inputs.iter().zip(&names) {
-        let start = match checkpoint.inputs.iter().find(|s| s.name == *name) {
+        let start = match known.get(name.as_str()) {
             None => Start::Beginning,
             Some(state) => match start_of(checkpoint, state, input, *format)? {
                 Some(start) => {
