@@ -66,7 +66,7 @@ _zerobus() {
             return 0
             ;;
         zerobus__subcmd__emulator)
-            opts="-h --dir --listen --client --auto-create --commit-interval --fault --seed --help"
+            opts="-h --dir --listen --client --no-auth --token-ttl --auto-create --commit-interval --fault --seed --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -81,6 +81,10 @@ _zerobus() {
                     return 0
                     ;;
                 --client)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-ttl)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -155,9 +155,11 @@ _arguments "${_arguments_options[@]}" : \
 '--dir=[Where the Delta tables are\: DIR/CATALOG/SCHEMA/TABLE]:DIR:_files' \
 '--listen=[The address to listen on; port 0 takes a free one]:ADDRESS:_default' \
 '*--client=[Accepted credentials, repeatable \[default\: a pair made at start and printed\]]:ID:SECRET:_default' \
+'--token-ttl=[How long a token is valid]:DURATION:_default' \
 '--commit-interval=[The least spacing of a table'\''s Delta commits; 0s\: as soon as rows wait]:DURATION:_default' \
 '*--fault=[A fault on purpose, repeatable\: KIND\[\:KEY=VALUE,...\], see --help]:SPEC:_default' \
 '--seed=[Settles what faults do by chance\: same seed, same order of connections, same faults]:N:_default' \
+'(--client)--no-auth[Take any token, or none]' \
 '--auto-create[Make a table that does not exist from the first stream'\''s descriptor]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \

@@ -61,6 +61,12 @@ pub struct EmulatorArgs {
     /// Accepted credentials, repeatable [default: a pair made at start and printed]
     #[arg(long = "client", value_name = "ID:SECRET")]
     pub clients: Vec<String>,
+    /// Take any token, or none
+    #[arg(long, conflicts_with = "clients")]
+    pub no_auth: bool,
+    /// How long a token is valid
+    #[arg(long, value_name = "DURATION", value_parser = parse::duration, default_value = "1h")]
+    pub token_ttl: Duration,
     /// Make a table that does not exist from the first stream's descriptor
     #[arg(long)]
     pub auto_create: bool,

@@ -27,6 +27,8 @@ pub(super) async fn run(args: EmulatorArgs) -> Result<u8, Failure> {
         dir: args.dir,
         listen: args.listen,
         clients,
+        no_auth: args.no_auth,
+        token_ttl: args.token_ttl,
         auto_create: args.auto_create,
         commit_interval: args.commit_interval,
         faults: args.faults,

@@ -13,6 +13,9 @@ use crate::schema::{TableName, columns};
 use crate::settings::Service;
 use crate::transcode::Target;
 
+/// As long as the service gives tokens for.
+const LOCAL_TOKEN_TTL: Duration = Duration::from_secs(3_600);
+
 /// A running server and the one client that it knows.
 pub(super) struct Local {
     emulator: Emulator,
@@ -32,6 +35,8 @@ pub(super) async fn start(
         dir: dir.to_owned(),
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         clients: vec![(CLIENT_ID.to_owned(), secret.expose().to_owned())],
+        no_auth: false,
+        token_ttl: LOCAL_TOKEN_TTL,
         auto_create: false,
         commit_interval: Duration::ZERO,
         faults: Vec::new(),

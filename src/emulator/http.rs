@@ -15,7 +15,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
-use super::auth::{Auth, TOKEN_TTL, table_of_details};
+use super::auth::{Auth, table_of_details};
 use super::faults::{Cut, Faults};
 
 #[derive(Clone)]
@@ -76,7 +76,7 @@ async fn token(
         }
     }
     let known = basic(&headers).is_some_and(|(id, secret)| http.auth.is_client(&id, &secret));
-    if !known {
+    if !known && !http.auth.is_open() {
         return oauth_error(
             StatusCode::UNAUTHORIZED,
             "invalid_client",
@@ -114,7 +114,7 @@ async fn token(
     Json(json!({
         "access_token": http.auth.mint(table, Instant::now()),
         "token_type": "Bearer",
-        "expires_in": TOKEN_TTL.as_secs(),
+        "expires_in": http.auth.token_ttl().as_secs(),
         "scope": "all-apis",
     }))
     .into_response()

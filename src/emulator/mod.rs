@@ -65,6 +65,10 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Accepted OAuth clients: (id, secret).
     pub clients: Vec<(String, String)>,
+    /// Let anybody in, with any token or none.
+    pub no_auth: bool,
+    /// How long a token is valid.
+    pub token_ttl: Duration,
     /// Make a table that does not exist from the first stream's descriptor.
     pub auto_create: bool,
     /// Least spacing of Delta commits of one table; zero: as soon as rows wait and the last commit ended.
@@ -158,6 +162,8 @@ impl Emulator {
             dir,
             listen,
             clients,
+            no_auth,
+            token_ttl,
             auto_create,
             commit_interval,
             faults,
@@ -179,7 +185,7 @@ impl Emulator {
 
         let (stop, stopped) = watch::channel(false);
         let catalog = Arc::new(Catalog::new(dir, commit_interval, stopped.clone()));
-        let auth = Arc::new(Auth::new(clients));
+        let auth = Arc::new(Auth::new(clients, token_ttl, no_auth));
         let faults = Faults::new(faults, seed, auth.clone(), stopped.clone());
         let cuttable = faults.is_some();
         let service = Service::new(

@@ -125,8 +125,15 @@ impl Service {
         let token = value("authorization")
             .and_then(|value| value.split_once(' '))
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .map(|(_, token)| token.trim())
-            .ok_or_else(|| Status::unauthenticated("no bearer token in the call's metadata"))?;
+            .map(|(_, token)| token.trim());
+        let token = match token {
+            Some(token) => token,
+            None if self.auth.is_open() => "",
+            None => {
+                let message = "no bearer token in the call's metadata";
+                return Err(Status::unauthenticated(message));
+            }
+        };
         let table = value(TABLE_KEY).unwrap_or_default();
         match self.auth.check(token, table, Instant::now()) {
             Err(Refusal::Unknown) => Err(Status::unauthenticated(

@@ -92,6 +92,8 @@ fn options(dir: &Path) -> Options {
         dir: dir.into(),
         listen: ([127, 0, 0, 1], 0).into(),
         clients: vec![("id".into(), "secret".into())],
+        no_auth: false,
+        token_ttl: Duration::from_secs(3600),
         auto_create: false,
         commit_interval: Duration::ZERO,
         faults: Vec::new(),

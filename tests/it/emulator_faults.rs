@@ -342,3 +342,37 @@ fn wrong_usage_names_what_there_is() {
     rig.run(&["emulator", "--dir", "wh", "--seed", "-1"])
         .exits(2);
 }
+
+#[test]
+fn tokens_that_live_for_a_second_are_renewed_in_time() {
+    let rig = Rig::new();
+    // Each rotation comes after the token's end.
+    let fault = "close:after=5000,grace=1s";
+    let flags = ["--auto-create", "--token-ttl", "1s", "--fault", fault];
+    let server = rig.emulator(&[&flags[..], &["--commit-interval", "600ms"]].concat());
+    rig.file("rows.ndjson", (0..20_000).map(air_row).collect::<String>());
+    let mut command = rig.remote(&server, &["--max-inflight", "5000", "rows.ndjson"]);
+    let ran = Ran::of(&command.output().unwrap()).exits(0);
+    assert!(
+        ran.summary()["rotations"].as_u64().unwrap() >= 2,
+        "{ran:#?}"
+    );
+    assert_eq!(ran.summary()["records"]["acked"], 20_000);
+}
+
+#[test]
+fn without_authentication_any_token_serves() {
+    let rig = Rig::new();
+    let server = rig.emulator(&["--auto-create", "--no-auth"]);
+    rig.file("row.ndjson", air_row(1));
+    let load = |name: &str, value: &str| {
+        let mut command = rig.remote(&server, &["row.ndjson"]);
+        command.env(name, value);
+        Ran::of(&command.output().unwrap())
+    };
+    load("DATABRICKS_CLIENT_SECRET", "wrong").exits(0);
+    load("ZEROBUS_TOKEN", "made up").exits(0);
+    assert_eq!(numbers(&rig.air_rows()), [1, 1]);
+    let ran = rig.run(&["emulator", "--dir", "x", "--no-auth", "--client", "a:b"]);
+    ran.exits(2);
+}

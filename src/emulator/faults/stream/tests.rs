@@ -17,7 +17,7 @@ struct Rig {
 impl Rig {
     fn new(faults: &[&str]) -> Self {
         let (stop, stopped) = watch::channel(false);
-        let auth = Arc::new(Auth::new(Vec::new()));
+        let auth = Arc::new(Auth::new(Vec::new(), Duration::from_secs(60), false));
         let faults = faults.iter().map(|fault| fault.parse().unwrap()).collect();
         let faults = Faults::new(faults, 0, auth.clone(), stopped).unwrap();
         let (durable, heard) = mpsc::unbounded_channel();
