@@ -25,6 +25,8 @@ pub enum Event {
     Opened {
         /// The id that the server gave the stream.
         stream_id: String,
+        /// What is counted so far, this connection included.
+        counts: Counts,
     },
     /// The oldest unacknowledged batches are durable.
     Acknowledged {
@@ -218,11 +220,12 @@ async fn one(
             Happened::Interrupted => break Err(None),
             Happened::Connected(Ok(opened)) => {
                 attempt = None;
+                stream.on_opened(now);
                 observe(Event::Opened {
                     stream_id: opened.stream_id.clone(),
+                    counts: stream.counts(),
                 });
                 connection = Some(opened);
-                stream.on_opened(now);
             }
             Happened::Connected(Err(fault)) => {
                 attempt = None;

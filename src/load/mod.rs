@@ -216,7 +216,11 @@ pub async fn run(
         queue,
         interrupt,
         |index, event| match event {
-            client::Event::Opened { stream_id } => lock(&streams)[index].id = Some(stream_id),
+            client::Event::Opened { stream_id, counts } => {
+                let stream = &mut lock(&streams)[index];
+                stream.id = Some(stream_id);
+                stream.counts = counts;
+            }
             client::Event::Acknowledged { parts, counts } => {
                 let mut streams = lock(&streams);
                 let mut ledger = lock(&work.shared.ledger);
