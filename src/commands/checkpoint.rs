@@ -1,7 +1,6 @@
 //! What `--checkpoint` and `--resume` make of a load: a new one, the rest of an earlier one,
 //! or nothing at all.
 
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::again::{self, GoOn};
@@ -102,7 +101,7 @@ impl Kept {
         let name = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let known = self.checkpoint.rejects_file.replace(name.clone());
         let goes_on = self.starts.is_some() && known == Some(name);
-        if goes_on && self.checkpoint.rejects_id != rejects_id(path) {
+        if goes_on && self.checkpoint.rejects_id != Rejects::id_at(path) {
             let message = "these are not the rejects that the checkpoint knows";
             return Err(Failure::new(Kind::Output, message)
                 .at(path.display().to_string(), None)
@@ -181,11 +180,6 @@ fn check_identity(found: &Identity, now: &Identity, place: &str) -> Result<(), F
         }
     }
     Ok(())
-}
-
-fn rejects_id(path: &Path) -> Option<(u64, u64)> {
-    let metadata = std::fs::metadata(path).ok()?;
-    metadata.is_file().then(|| (metadata.dev(), metadata.ino()))
 }
 
 /// The directory of a local load, as a workspace's name.

@@ -1,8 +1,8 @@
 //! The rejects: bad rows as they stood in their source, ready to be mended and loaded again,
 //! with the reasons in a file of their own.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{BufWriter, Read as _, Seek as _, SeekFrom, Write};
+use std::fs::{File, Metadata, OpenOptions, TryLockError};
+use std::io::{self, BufWriter, Read as _, Seek as _, SeekFrom, Write};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
@@ -61,8 +61,12 @@ impl Rejects {
 
     /// What tells the file of rows from another one of its name.
     pub fn id(&self) -> Option<(u64, u64)> {
-        let metadata = self.rows.file.get_ref().metadata().ok()?;
-        metadata.is_file().then(|| (metadata.dev(), metadata.ino()))
+        file_id(self.rows.file.get_ref().metadata())
+    }
+
+    /// The same of whatever is at this path now.
+    pub fn id_at(path: &Path) -> Option<(u64, u64)> {
+        file_id(std::fs::metadata(path))
     }
 
     /// How long the files are with all that was written.
@@ -333,6 +337,12 @@ fn reason_lines(source: &Source, error: &RowError) -> String {
         format!("{line}\n")
     };
     error.reasons.iter().map(line).collect()
+}
+
+/// Device and inode; none of what is no regular file.
+fn file_id(metadata: io::Result<Metadata>) -> Option<(u64, u64)> {
+    let metadata = metadata.ok().filter(Metadata::is_file)?;
+    Some((metadata.dev(), metadata.ino()))
 }
 
 fn without_end(record: &[u8]) -> &[u8] {
