@@ -3,7 +3,6 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::time::Duration;
 
 use crate::client::{Credentials, Secret};
 use crate::emulator::{Emulator, EmulatorError, Options};
@@ -12,9 +11,6 @@ use crate::load::Outcome;
 use crate::schema::{TableName, columns};
 use crate::settings::Service;
 use crate::transcode::Target;
-
-/// As long as the service gives tokens for.
-const LOCAL_TOKEN_TTL: Duration = Duration::from_secs(3_600);
 
 /// A running server and the one client that it knows.
 pub(super) struct Local {
@@ -31,18 +27,9 @@ pub(super) async fn start(
     target: &Target,
 ) -> Result<Local, Failure> {
     let secret = super::emulator::random_secret();
-    let emulator = Emulator::start(Options {
-        dir: dir.to_owned(),
-        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-        clients: vec![(CLIENT_ID.to_owned(), secret.expose().to_owned())],
-        no_auth: false,
-        token_ttl: LOCAL_TOKEN_TTL,
-        auto_create: false,
-        commit_interval: Duration::ZERO,
-        faults: Vec::new(),
-        seed: 0,
-    })
-    .await?;
+    let client = (CLIENT_ID.to_owned(), secret.expose().to_owned());
+    let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let emulator = Emulator::start(Options::new(dir, listen, client)).await?;
     match target {
         Target::Proto(plan) => {
             emulator

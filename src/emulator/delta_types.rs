@@ -7,6 +7,8 @@ use deltalake_core::kernel::{
 
 use crate::schema::{Column, ColumnType};
 
+/// Where Spark keeps a column's comment.
+const COMMENT_KEY: &str = "comment";
 /// Where Spark keeps the length of a VARCHAR, whose Delta type is a plain string.
 const VARCHAR_KEY: &str = "__CHAR_VARCHAR_TYPE_STRING";
 /// Where this server keeps what else a plain string stands for.
@@ -25,6 +27,10 @@ fn field_to_delta(column: &Column) -> Result<StructField, String> {
     let in_column = |error| format!("column \"{}\": {error}", column.name);
     let ty = type_to_delta(&column.ty).map_err(in_column)?;
     let mut metadata = Vec::new();
+    if let Some(comment) = &column.comment {
+        let comment = MetadataValue::String(comment.clone());
+        metadata.push((COMMENT_KEY.to_owned(), comment));
+    }
     let mut hint = |key: &str, ty: &ColumnType| {
         let hint = match ty {
             ColumnType::Variant => "variant".to_owned(),
@@ -102,10 +108,15 @@ fn field_from_delta(field: &StructField) -> Result<Column, String> {
             hint(TYPE_KEY, ty);
         }
     }
+    let comment = match field.metadata().get(COMMENT_KEY) {
+        Some(MetadataValue::String(comment)) => Some(comment.clone()),
+        _ => None,
+    };
     Ok(Column {
         name: field.name().clone(),
         ty,
         nullable: field.is_nullable(),
+        comment,
     })
 }
 
@@ -179,15 +190,15 @@ mod tests {
             ColumnType::Variant,
             ColumnType::Array(Box::new(ColumnType::Varchar(3))),
             ColumnType::Map(Box::new(ColumnType::String), Box::new(ColumnType::Variant)),
-            ColumnType::Struct(vec![Column {
-                name: "inner".into(),
-                ty: ColumnType::Array(Box::new(ColumnType::Struct(vec![Column {
-                    name: "v".into(),
-                    ty: ColumnType::Variant,
-                    nullable: false,
-                }]))),
-                nullable: true,
-            }]),
+            ColumnType::Struct(vec![Column::new(
+                "inner",
+                ColumnType::Array(Box::new(ColumnType::Struct(vec![Column::new(
+                    "v",
+                    ColumnType::Variant,
+                    false,
+                )]))),
+                true,
+            )]),
         ];
         let columns: Vec<Column> = types
             .into_iter()
@@ -196,6 +207,7 @@ mod tests {
                 name: format!("c{i}"),
                 ty,
                 nullable: i % 2 == 0,
+                comment: (i % 3 == 0).then(|| format!("the {i}th")),
             })
             .collect();
         let schema = StructType::try_new(to_delta(&columns).unwrap()).unwrap();

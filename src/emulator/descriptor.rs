@@ -190,11 +190,10 @@ impl Walk {
                 return Err(vec![format!("more than {FIELDS_MAX} nested fields")]);
             }
             match self.column_type(&field) {
-                Ok(ty) => columns.push(Column {
-                    name: field.name().to_owned(),
-                    ty,
-                    nullable: field.cardinality() != Cardinality::Required,
-                }),
+                Ok(ty) => {
+                    let nullable = field.cardinality() != Cardinality::Required;
+                    columns.push(Column::new(field.name(), ty, nullable));
+                }
                 Err(inner) => problems.extend(inner),
             }
         }

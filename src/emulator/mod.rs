@@ -54,6 +54,8 @@ const FRAME_BYTES_MAX: u32 = 1 << 20;
 const REQUEST_BYTES_MAX: usize = 32 << 20;
 /// How long open connections may take to end once the server is told to.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(30);
+/// How long the service's own tokens are valid.
+const TOKEN_TTL: Duration = Duration::from_secs(3_600);
 /// Held while a server works on a directory.
 const LOCK_FILE: &str = ".zerobus.lock";
 
@@ -78,6 +80,24 @@ pub struct Options {
     /// Settles what happens by chance: the same seed and the same order of connections, the
     /// same faults.
     pub seed: u64,
+}
+
+impl Options {
+    /// A server for one client, that behaves: a token lasts an hour, as the service's does,
+    /// and rows are committed as soon as they wait.
+    pub fn new(dir: impl Into<PathBuf>, listen: SocketAddr, client: (String, String)) -> Self {
+        Self {
+            dir: dir.into(),
+            listen,
+            clients: vec![client],
+            no_auth: false,
+            token_ttl: TOKEN_TTL,
+            auto_create: false,
+            commit_interval: Duration::ZERO,
+            faults: Vec::new(),
+            seed: 0,
+        }
+    }
 }
 
 /// A running server. Dropping it without [`Emulator::shutdown`] ends it too, but does

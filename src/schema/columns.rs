@@ -14,11 +14,7 @@ pub fn of_message(plan: &RecordPlan, message: &MessagePlan) -> Vec<Column> {
     message
         .fields
         .iter()
-        .map(|field| Column {
-            name: field.name.clone(),
-            ty: of_field(plan, field),
-            nullable: !field.required,
-        })
+        .map(|field| Column::new(&field.name, of_field(plan, field), !field.required))
         .collect()
 }
 

@@ -14,6 +14,20 @@ pub struct Column {
     pub ty: ColumnType,
     /// Whether it may hold NULL.
     pub nullable: bool,
+    /// What its owner says of it.
+    pub comment: Option<String>,
+}
+
+impl Column {
+    /// A column without a comment.
+    pub fn new(name: impl Into<String>, ty: ColumnType, nullable: bool) -> Self {
+        Self {
+            name: name.into(),
+            ty,
+            nullable,
+            comment: None,
+        }
+    }
 }
 
 /// The type of a column. `Display` writes it as Databricks SQL does.

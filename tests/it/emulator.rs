@@ -88,17 +88,8 @@ impl Rig {
 }
 
 fn options(dir: &Path) -> Options {
-    Options {
-        dir: dir.into(),
-        listen: ([127, 0, 0, 1], 0).into(),
-        clients: vec![("id".into(), "secret".into())],
-        no_auth: false,
-        token_ttl: Duration::from_secs(3600),
-        auto_create: false,
-        commit_interval: Duration::ZERO,
-        faults: Vec::new(),
-        seed: 0,
-    }
+    let client = ("id".into(), "secret".into());
+    Options::new(dir, ([127, 0, 0, 1], 0).into(), client)
 }
 
 fn name() -> TableName {
@@ -265,18 +256,11 @@ fn json(rows: &[&str]) -> Batch {
 }
 
 fn column(name: &str, ty: ColumnType) -> Column {
-    Column {
-        name: name.into(),
-        ty,
-        nullable: true,
-    }
+    Column::new(name, ty, true)
 }
 
 fn not_null(name: &str, ty: ColumnType) -> Column {
-    Column {
-        nullable: false,
-        ..column(name, ty)
-    }
+    Column::new(name, ty, false)
 }
 
 fn narrow() -> Vec<Column> {
