@@ -67,6 +67,9 @@ pub struct EmulatorArgs {
     /// How long a token is valid
     #[arg(long, value_name = "DURATION", value_parser = parse::duration, default_value = "1h")]
     pub token_ttl: Duration,
+    /// Speak TLS with a certificate for localhost; clients must trust the CA in DIR/ca.pem
+    #[arg(long)]
+    pub tls: bool,
     /// Make a table that does not exist from the first stream's descriptor
     #[arg(long)]
     pub auto_create: bool,

@@ -1,7 +1,6 @@
 //! The HTTP routes: the token endpoint and what surrounds it.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -22,15 +21,12 @@ use super::faults::{Cut, Faults};
 struct Http {
     auth: Arc<Auth>,
     faults: Option<Arc<Faults>>,
-    address: SocketAddr,
+    /// This server's own.
+    url: String,
 }
 
-pub(super) fn router(auth: Arc<Auth>, faults: Option<Arc<Faults>>, address: SocketAddr) -> Router {
-    let http = Http {
-        auth,
-        faults,
-        address,
-    };
+pub(super) fn router(auth: Arc<Auth>, faults: Option<Arc<Faults>>, url: String) -> Router {
+    let http = Http { auth, faults, url };
     Router::new()
         .route("/", get(root))
         .route("/.well-known/databricks-config", get(config))
@@ -44,15 +40,14 @@ async fn root() -> &'static str {
 }
 
 async fn config(State(http): State<Http>, headers: HeaderMap) -> Response {
+    let (scheme, own) = http.url.split_once("://").unwrap_or(("http", &http.url));
     // A client that came by another name or through a forwarded port gets that back.
-    let host = headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok())
-        .map_or_else(|| http.address.to_string(), str::to_owned);
+    let host = headers.get(header::HOST);
+    let host = host.and_then(|host| host.to_str().ok()).unwrap_or(own);
     Json(json!({
         "workspace_id": "local",
         "cloud": "local",
-        "oidc_endpoint": format!("http://{host}/oidc"),
+        "oidc_endpoint": format!("{scheme}://{host}/oidc"),
     }))
     .into_response()
 }
