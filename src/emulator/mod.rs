@@ -11,12 +11,14 @@ mod decode_proto;
 mod delta_types;
 mod descriptor;
 mod faults;
+mod figures;
 mod http;
 mod numbers;
 mod plan;
 mod requests;
 mod service;
 mod sink;
+mod status;
 mod table;
 mod tls;
 
@@ -25,7 +27,7 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::{Stream, StreamExt as _};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -43,6 +45,7 @@ use self::auth::Auth;
 use self::catalog::Catalog;
 use self::faults::{Faults, Io};
 use self::service::Service;
+use self::status::Activity;
 use self::tls::Tls;
 
 pub use self::faults::Fault;
@@ -187,8 +190,15 @@ impl Emulator {
     /// The directory cannot be used or is held by another server, or the address
     /// cannot be bound.
     pub async fn start(options: Options) -> Result<Self, EmulatorError> {
+        let unusable = |path: &PathBuf| {
+            let path = path.clone();
+            move |source| EmulatorError::Directory { path, source }
+        };
+        std::fs::create_dir_all(&options.dir).map_err(unusable(&options.dir))?;
+        let dir = options.dir.canonicalize().map_err(unusable(&options.dir))?;
+        let activity = Activity::new(&options, &dir, Instant::now());
         let Options {
-            dir,
+            dir: _,
             listen,
             clients,
             no_auth,
@@ -199,12 +209,6 @@ impl Emulator {
             faults,
             seed,
         } = options;
-        let unusable = |path: &PathBuf| {
-            let path = path.clone();
-            move |source| EmulatorError::Directory { path, source }
-        };
-        std::fs::create_dir_all(&dir).map_err(unusable(&dir))?;
-        let dir = dir.canonicalize().map_err(unusable(&dir))?;
         let lock = lock(&dir)?;
         let unbound = |source| EmulatorError::Listen {
             address: listen,
@@ -217,7 +221,7 @@ impl Emulator {
         let ca = tls.as_ref().map(|tls| tls.ca.clone());
 
         let (stop, stopped) = watch::channel(false);
-        let catalog = Arc::new(Catalog::new(dir, commit_interval, stopped.clone()));
+        let catalog = Arc::new(Catalog::new(dir.clone(), commit_interval, stopped.clone()));
         let auth = Arc::new(Auth::new(clients, token_ttl, no_auth));
         let faults = Faults::new(faults, seed, auth.clone(), stopped.clone());
         let cuttable = faults.is_some();
@@ -226,9 +230,12 @@ impl Emulator {
             auth.clone(),
             auto_create,
             faults.clone(),
+            activity.clone(),
             stopped.clone(),
         );
-        let routes = Routes::from(http::router(auth, faults, url.clone()))
+        let page = status::router(activity.clone(), catalog.clone(), dir);
+        let http = http::router(auth, faults, activity.clone(), url.clone()).merge(page);
+        let routes = Routes::from(http)
             .add_service(ZerobusServer::new(service).max_decoding_message_size(REQUEST_BYTES_MAX));
         let serve = Server::builder()
             .accept_http1(true)
@@ -244,7 +251,7 @@ impl Emulator {
                 server.spawn(serve_until(serve, connections, stopped))
             }
             Some(tls) => {
-                let connections = tls.accept(connections);
+                let connections = tls.accept(connections, activity);
                 let connections = connections.map(move |tls| Ok(Io::new(tls?, cuttable)));
                 server.spawn(serve_until(serve, connections, stopped))
             }

@@ -19,6 +19,7 @@ use crate::schema::{Column, TableName};
 
 use super::EmulatorError;
 use super::delta_types::to_delta;
+use super::figures::Figures;
 use super::sink::Sink;
 
 /// Decoded rows that wait for the writer, over all streams of a table.
@@ -31,6 +32,7 @@ pub(super) struct Table {
     pub(super) columns: Vec<Column>,
     /// The Arrow form of `columns`, as the Delta writer wants it.
     pub(super) schema: SchemaRef,
+    figures: watch::Receiver<Figures>,
     queue: mpsc::UnboundedSender<Write>,
     /// Bounds the queue, in units of [`ROOM_BYTES`].
     room: Arc<Semaphore>,
@@ -75,6 +77,11 @@ struct Write {
 }
 
 impl Table {
+    /// How large the table is as of its last commit.
+    pub(super) fn figures(&self) -> Figures {
+        *self.figures.borrow()
+    }
+
     /// Queues rows, waiting for room; `offset` is acknowledged once they are committed.
     ///
     /// # Errors
@@ -135,11 +142,13 @@ pub(super) async fn open(
         Err(error) => return Err(fail(format!("cannot be opened: {error}"))),
     };
     let columns = sink.columns().map_err(fail)?;
+    let (figures, known) = watch::channel(sink.figures);
     let (queue, queued) = mpsc::unbounded_channel();
     let table = Table {
         name: name.clone(),
         columns,
         schema: sink.schema(),
+        figures: known,
         queue,
         room: Arc::new(Semaphore::new(QUEUE_BYTES_MAX / ROOM_BYTES)),
     };
@@ -147,6 +156,7 @@ pub(super) async fn open(
         name: name.clone(),
         location,
         sink: Some(sink),
+        figures,
         queued,
         commit_interval,
         stopped,
@@ -166,6 +176,7 @@ struct Writer {
     location: String,
     /// None after it was lost; opened again for the next rows.
     sink: Option<Sink>,
+    figures: watch::Sender<Figures>,
     queued: mpsc::UnboundedReceiver<Write>,
     commit_interval: Duration,
     stopped: watch::Receiver<bool>,
@@ -262,6 +273,7 @@ impl Writer {
         });
         match job.await {
             Ok(Ok((sink, outcome))) => {
+                self.figures.send_replace(sink.figures);
                 self.sink = Some(sink);
                 outcome.map_err(|error| error.to_string())
             }

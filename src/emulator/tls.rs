@@ -25,6 +25,7 @@ use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::server::TlsStream;
 
 use super::EmulatorError;
+use super::status::Activity;
 
 /// What clients trust.
 const CA_FILE: &str = "ca.pem";
@@ -66,16 +67,19 @@ impl Tls {
     pub(super) fn accept(
         self,
         connections: impl Stream<Item = io::Result<TcpStream>>,
+        activity: Arc<Activity>,
     ) -> impl Stream<Item = io::Result<TlsStream<TcpStream>>> {
         let shake = move |tcp: io::Result<TcpStream>| {
-            let acceptor = self.acceptor.clone();
+            let (acceptor, activity) = (self.acceptor.clone(), activity.clone());
             async move {
                 let tcp = match tcp {
                     Ok(tcp) => tcp,
                     Err(error) => return Some(Err(error)),
                 };
                 let shaken = timeout(HANDSHAKE_TIMEOUT, acceptor.accept(tcp)).await;
-                Some(Ok(shaken.ok()?.ok()?))
+                let shaken = shaken.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()));
+                let failed = |e: &io::Error| activity.refused("", "", "TLS", &e.to_string());
+                shaken.inspect_err(failed).ok().map(Ok)
             }
         };
         connections

@@ -22,5 +22,6 @@ mod resume;
 mod resume_edges;
 mod rig;
 mod signals;
+mod status;
 mod table;
 mod tls;
