@@ -30,6 +30,7 @@ pub(super) async fn run(args: EmulatorArgs) -> Result<u8, Failure> {
         no_auth: args.no_auth,
         token_ttl: args.token_ttl,
         auto_create: args.auto_create,
+        discard: args.discard,
         commit_interval: args.commit_interval,
         faults: args.faults,
         seed: args.seed,

@@ -2,6 +2,7 @@
 //! starts and ends it.
 
 mod auth;
+mod buffers;
 mod builder;
 mod catalog;
 mod columns;
@@ -12,12 +13,14 @@ mod delta_types;
 mod descriptor;
 mod faults;
 mod http;
+mod json_names;
 mod numbers;
 mod plan;
 mod requests;
 mod service;
 mod sink;
 mod table;
+mod wire_format;
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -73,6 +76,8 @@ pub struct Options {
     pub token_ttl: Duration,
     /// Make a table that does not exist from the first stream's descriptor.
     pub auto_create: bool,
+    /// Check records and acknowledge them, store nothing.
+    pub discard: bool,
     /// Least spacing of Delta commits of one table; zero: as soon as rows wait and the last commit ended.
     pub commit_interval: Duration,
     /// Faults on purpose; none: the server behaves.
@@ -93,6 +98,7 @@ impl Options {
             no_auth: false,
             token_ttl: TOKEN_TTL,
             auto_create: false,
+            discard: false,
             commit_interval: Duration::ZERO,
             faults: Vec::new(),
             seed: 0,
@@ -185,6 +191,7 @@ impl Emulator {
             no_auth,
             token_ttl,
             auto_create,
+            discard,
             commit_interval,
             faults,
             seed,
@@ -212,6 +219,7 @@ impl Emulator {
             catalog.clone(),
             auth.clone(),
             auto_create,
+            discard,
             faults.clone(),
             stopped.clone(),
         );

@@ -44,6 +44,7 @@ pub(super) struct Service {
     catalog: Arc<Catalog>,
     auth: Arc<Auth>,
     auto_create: bool,
+    discard: bool,
     faults: Option<Arc<Faults>>,
     stopped: watch::Receiver<bool>,
 }
@@ -103,6 +104,7 @@ impl Service {
         catalog: Arc<Catalog>,
         auth: Arc<Auth>,
         auto_create: bool,
+        discard: bool,
         faults: Option<Arc<Faults>>,
         stopped: watch::Receiver<bool>,
     ) -> Self {
@@ -110,6 +112,7 @@ impl Service {
             catalog,
             auth,
             auto_create,
+            discard,
             faults,
             stopped,
         }
@@ -246,7 +249,11 @@ impl Service {
             Some(message) => Format::Proto(plan::plan(&message, &table.columns).map_err(invalid)?),
             None => Format::Json,
         };
-        Ok(Decoder { table, format })
+        Ok(Decoder {
+            table,
+            format,
+            discard: self.discard,
+        })
     }
 
     async fn table(
@@ -328,7 +335,7 @@ async fn read(
     }
 }
 
-/// Decodes chunks and queues them for the table's writer.
+/// Decodes chunks and queues them for the table's writer, if there is anything to keep.
 async fn store(
     decoder: Arc<Decoder>,
     mut chunks: mpsc::Receiver<Result<Chunk, Status>>,
@@ -336,12 +343,14 @@ async fn store(
 ) -> Result<(), Status> {
     while let Some(chunk) = chunks.recv().await {
         let chunk = chunk?;
-        let table = decoder.table.clone();
+        let (table, discard) = (decoder.table.clone(), decoder.discard);
         let decoder = decoder.clone();
         let decoded = tokio::task::spawn_blocking(move || decoder.decode(&chunk))
             .await
             .map_err(|error| Status::internal(format!("decoding failed: {error}")))?;
-        if let Some((batch, offset)) = decoded.good {
+        if let (true, Some((_, offset))) = (discard, &decoded.good) {
+            acks.durable(*offset);
+        } else if let Some((batch, offset)) = decoded.good {
             let queued = table.write(batch, offset, &acks).await;
             queued.map_err(Status::internal)?;
         }
