@@ -125,6 +125,7 @@ impl Builder {
                     valid: Vec::new(),
                 })
             }
+            ColumnType::Other(_) => return Err(unlike()),
         })
     }
 

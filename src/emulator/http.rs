@@ -1,4 +1,4 @@
-//! The HTTP routes: the token endpoint and what surrounds it.
+//! The HTTP routes: the token endpoint, what surrounds it, and where the others are.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -16,17 +16,27 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use super::auth::{Auth, table_of_details};
+use super::catalog::Catalog;
 use super::faults::{Cut, Faults};
+use super::unity;
 
+/// What the routes share.
 #[derive(Clone)]
-struct Http {
-    auth: Arc<Auth>,
+pub(super) struct Http {
+    pub(super) catalog: Arc<Catalog>,
+    pub(super) auth: Arc<Auth>,
     faults: Option<Arc<Faults>>,
     address: SocketAddr,
 }
 
-pub(super) fn router(auth: Arc<Auth>, faults: Option<Arc<Faults>>, address: SocketAddr) -> Router {
+pub(super) fn router(
+    catalog: Arc<Catalog>,
+    auth: Arc<Auth>,
+    faults: Option<Arc<Faults>>,
+    address: SocketAddr,
+) -> Router {
     let http = Http {
+        catalog,
         auth,
         faults,
         address,
@@ -35,6 +45,7 @@ pub(super) fn router(auth: Arc<Auth>, faults: Option<Arc<Faults>>, address: Sock
         .route("/", get(root))
         .route("/.well-known/databricks-config", get(config))
         .route("/oidc/v1/token", post(token))
+        .route(unity::PATH, get(unity::table))
         .fallback(not_found)
         .with_state(http)
 }

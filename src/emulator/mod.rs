@@ -18,6 +18,7 @@ mod requests;
 mod service;
 mod sink;
 mod table;
+mod unity;
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -215,7 +216,7 @@ impl Emulator {
             faults.clone(),
             stopped.clone(),
         );
-        let routes = Routes::from(http::router(auth, faults, address))
+        let routes = Routes::from(http::router(catalog.clone(), auth, faults, address))
             .add_service(ZerobusServer::new(service).max_decoding_message_size(REQUEST_BYTES_MAX));
         let connections = TcpIncoming::from(listener)
             .with_nodelay(Some(true))
