@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::time::Duration;
 
+use serde_json::Value;
 use tonic::{Code, Status};
 
 use crate::protocol::{Fault, FaultClass};
@@ -56,6 +57,20 @@ fn retry_after(status: &Status) -> Option<Duration> {
 pub(super) fn seconds(value: &str) -> Option<Duration> {
     let seconds: u64 = value.trim().parse().ok()?;
     Some(Duration::from_secs(seconds.min(3_600)))
+}
+
+/// What is said of an answer's body at most, in characters.
+const SHOWN_MAX: usize = 300;
+
+/// What the body of an HTTP answer says: the first of these keys, or else all of it.
+pub(super) fn said(body: &[u8], keys: &[&str]) -> String {
+    let object = serde_json::from_slice::<Value>(body).ok();
+    let text = object
+        .as_ref()
+        .and_then(|o| keys.iter().find_map(|k| o[*k].as_str()));
+    let text = text.map_or_else(|| String::from_utf8_lossy(body), Into::into);
+    let shown = text.chars().filter(|c| !c.is_control());
+    shown.take(SHOWN_MAX).collect()
 }
 
 /// An error and its causes in one line.

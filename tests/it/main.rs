@@ -23,3 +23,4 @@ mod resume_edges;
 mod rig;
 mod signals;
 mod table;
+mod table_check;
