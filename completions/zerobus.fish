@@ -45,6 +45,9 @@ complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -s I -l proto-pa
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l descriptor-set -d 'A compiled FileDescriptorSet, instead of --proto' -r -F
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l message -d 'The record\'s message [default: the file\'s only or first one]' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l type -d 'The column type of a field, such as price=decimal(10,2); beats @delta, repeatable' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l table-check -d 'Whether the record is compared with the table first; auto: if its schema can be fetched' -r -f -a "auto\t'If Unity Catalog can be asked; a warning if not'
+require\t'Or else the load fails'
+off\t'Never'"
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l format -d 'How rows are read; auto: by the file\'s name, ndjson for standard input' -r -f -a "auto\t'By the file\'s name'
 ndjson\t'One JSON object a line'
 json\t'One array of objects, or objects one after another'

@@ -46,6 +46,9 @@ _arguments "${_arguments_options[@]}" : \
 '--descriptor-set=[A compiled FileDescriptorSet, instead of --proto]:FILE:_files' \
 '--message=[The record'\''s message \[default\: the file'\''s only or first one\]]:NAME:_default' \
 '*--type=[The column type of a field, such as price=decimal(10,2); beats @delta, repeatable]:FIELD=TYPE:_default' \
+'--table-check=[Whether the record is compared with the table first; auto\: if its schema can be fetched]:HOW:((auto\:"If Unity Catalog can be asked; a warning if not"
+require\:"Or else the load fails"
+off\:"Never"))' \
 '--format=[How rows are read; auto\: by the file'\''s name, ndjson for standard input]:FORMAT:((auto\:"By the file'\''s name"
 ndjson\:"One JSON object a line"
 json\:"One array of objects, or objects one after another"

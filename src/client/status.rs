@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::time::Duration;
 
+use serde_json::Value;
 use tonic::{Code, Status};
 
 use crate::protocol::{Fault, FaultClass};
@@ -85,6 +86,20 @@ pub(super) fn plaintext_fault(status: &Status) -> Fault {
         fault.message.push_str(PERHAPS_TLS);
     }
     fault
+}
+
+/// What is said of an answer's body at most, in characters.
+const SHOWN_MAX: usize = 300;
+
+/// What the body of an HTTP answer says: the first of these keys, or else all of it.
+pub(super) fn said(body: &[u8], keys: &[&str]) -> String {
+    let object = serde_json::from_slice::<Value>(body).ok();
+    let text = object
+        .as_ref()
+        .and_then(|o| keys.iter().find_map(|k| o[*k].as_str()));
+    let text = text.map_or_else(|| String::from_utf8_lossy(body), Into::into);
+    let shown = text.chars().filter(|c| !c.is_control());
+    shown.take(SHOWN_MAX).collect()
 }
 
 /// An error and its causes in one line.

@@ -147,6 +147,7 @@ impl Builder {
                     ends: Ends::new(),
                 })
             }
+            ColumnType::Other(_) => return Err(unlike()),
         })
     }
 

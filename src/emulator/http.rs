@@ -1,4 +1,4 @@
-//! The HTTP routes: the token endpoint and what surrounds it.
+//! The HTTP routes: the token endpoint, what surrounds it, and where the others are.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,12 +15,16 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::auth::{Auth, table_of_details};
+use super::catalog::Catalog;
 use super::faults::{Cut, Faults};
 use super::status::Activity;
+use super::unity;
 
+/// What the routes share.
 #[derive(Clone)]
-struct Http {
-    auth: Arc<Auth>,
+pub(super) struct Http {
+    pub(super) catalog: Arc<Catalog>,
+    pub(super) auth: Arc<Auth>,
     faults: Option<Arc<Faults>>,
     activity: Arc<Activity>,
     /// This server's own.
@@ -28,12 +32,14 @@ struct Http {
 }
 
 pub(super) fn router(
+    catalog: Arc<Catalog>,
     auth: Arc<Auth>,
     faults: Option<Arc<Faults>>,
     activity: Arc<Activity>,
     url: String,
 ) -> Router {
     let http = Http {
+        catalog,
         auth,
         faults,
         activity,
@@ -42,6 +48,7 @@ pub(super) fn router(
     Router::new()
         .route("/.well-known/databricks-config", get(config))
         .route("/oidc/v1/token", post(token))
+        .route(unity::PATH, get(unity::table))
         .fallback(not_found)
         .with_state(http)
 }

@@ -23,6 +23,7 @@ mod sink;
 mod status;
 mod table;
 mod tls;
+mod unity;
 mod wire_format;
 
 use std::fs::{File, TryLockError};
@@ -242,7 +243,8 @@ impl Emulator {
             stopped.clone(),
         );
         let page = status::router(activity.clone(), catalog.clone(), dir);
-        let http = http::router(auth, faults, activity.clone(), url.clone()).merge(page);
+        let http =
+            http::router(catalog.clone(), auth, faults, activity.clone(), url.clone()).merge(page);
         let routes = Routes::from(http)
             .add_service(ZerobusServer::new(service).max_decoding_message_size(REQUEST_BYTES_MAX));
         let serve = Server::builder()

@@ -10,7 +10,7 @@ use deltalake_core::arrow::array::RecordBatch;
 use deltalake_core::arrow::datatypes::SchemaRef;
 use deltalake_core::checkpoints::create_checkpoint;
 use deltalake_core::kernel::transaction::{CommitData, PROTOCOL, TransactionError};
-use deltalake_core::kernel::{Action, Version};
+use deltalake_core::kernel::{Action, Metadata, Version};
 use deltalake_core::logstore::CommitOrBytes;
 use deltalake_core::parquet::basic::Compression;
 use deltalake_core::parquet::file::properties::WriterProperties;
@@ -68,6 +68,12 @@ impl Sink {
     pub(super) fn columns(&self) -> Result<Vec<Column>, String> {
         let state = self.table.snapshot().map_err(|error| error.to_string())?;
         from_delta(state.schema().as_ref())
+    }
+
+    /// What else the log says of the table as a whole.
+    pub(super) fn metadata(&self) -> Result<Metadata, String> {
+        let state = self.table.snapshot().map_err(|error| error.to_string())?;
+        Ok(state.metadata().clone())
     }
 
     /// The Arrow schema that batches must have.

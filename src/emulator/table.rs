@@ -9,6 +9,7 @@ use std::time::Duration;
 use deltalake_core::DeltaTableError;
 use deltalake_core::arrow::array::RecordBatch;
 use deltalake_core::arrow::datatypes::SchemaRef;
+use deltalake_core::kernel::Metadata;
 use deltalake_core::operations::create::CreateBuilder;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
@@ -33,6 +34,10 @@ pub(super) struct Table {
     /// The Arrow form of `columns`, as the Delta writer wants it.
     pub(super) schema: SchemaRef,
     figures: watch::Receiver<Figures>,
+    /// Its id, comment and properties, as they were when it was opened.
+    pub(super) metadata: Metadata,
+    /// Its directory.
+    pub(super) location: String,
     queue: mpsc::UnboundedSender<Write>,
     /// Bounds the queue, in units of [`ROOM_BYTES`].
     room: Arc<Semaphore>,
@@ -143,12 +148,15 @@ pub(super) async fn open(
     };
     let columns = sink.columns().map_err(fail)?;
     let (figures, known) = watch::channel(sink.figures);
+    let metadata = sink.metadata().map_err(fail)?;
     let (queue, queued) = mpsc::unbounded_channel();
     let table = Table {
         name: name.clone(),
         columns,
         schema: sink.schema(),
         figures: known,
+        metadata,
+        location: location.clone(),
         queue,
         room: Arc::new(Semaphore::new(QUEUE_BYTES_MAX / ROOM_BYTES)),
     };

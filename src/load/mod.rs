@@ -441,8 +441,8 @@ async fn first_signal() -> Kind {
     }
 }
 
-/// What a fault of the stream means to the user.
-fn service_failure(fault: &Fault) -> Failure {
+/// What a fault of the service means to the user.
+pub fn service_failure(fault: &Fault) -> Failure {
     match fault.class {
         FaultClass::Invalid | FaultClass::Refused => {
             Failure::new(Kind::Refused, format!("the service refused the stream: {fault}"))

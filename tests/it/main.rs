@@ -24,4 +24,5 @@ mod rig;
 mod signals;
 mod status;
 mod table;
+mod table_check;
 mod tls;
