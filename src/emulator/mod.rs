@@ -10,14 +10,19 @@ mod decode_json;
 mod decode_proto;
 mod delta_types;
 mod descriptor;
+mod details;
 mod faults;
+mod grants;
 mod http;
 mod numbers;
 mod plan;
+mod privileges;
 mod requests;
 mod service;
 mod sink;
+mod sql;
 mod table;
+mod token;
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -40,9 +45,12 @@ use crate::wire::zerobus_server::ZerobusServer;
 use self::auth::Auth;
 use self::catalog::Catalog;
 use self::faults::{Faults, Io};
+use self::grants::Grants;
 use self::service::Service;
+use self::sql::Scripts;
 
 pub use self::faults::Fault;
+pub use self::sql::{SqlError, SqlScript};
 
 /// A stream may have this much on its way before the server has read it.
 const STREAM_WINDOW_BYTES: u32 = 8 << 20;
@@ -71,8 +79,12 @@ pub struct Options {
     pub no_auth: bool,
     /// How long a token is valid.
     pub token_ttl: Duration,
+    /// Let principals write only where they were granted it.
+    pub enforce_grants: bool,
     /// Make a table that does not exist from the first stream's descriptor.
     pub auto_create: bool,
+    /// Statements to carry out before the server listens, in this order.
+    pub scripts: Vec<SqlScript>,
     /// Least spacing of Delta commits of one table; zero: as soon as rows wait and the last commit ended.
     pub commit_interval: Duration,
     /// Faults on purpose; none: the server behaves.
@@ -92,7 +104,9 @@ impl Options {
             clients: vec![client],
             no_auth: false,
             token_ttl: TOKEN_TTL,
+            enforce_grants: false,
             auto_create: false,
+            scripts: Vec::new(),
             commit_interval: Duration::ZERO,
             faults: Vec::new(),
             seed: 0,
@@ -138,6 +152,9 @@ pub enum EmulatorError {
         /// What the operating system says.
         source: io::Error,
     },
+    /// A statement cannot be understood or carried out.
+    #[error(transparent)]
+    Sql(#[from] SqlError),
     /// A table cannot be made, read or written.
     #[error("table {table}: {message}")]
     Table {
@@ -171,12 +188,12 @@ impl EmulatorError {
 }
 
 impl Emulator {
-    /// Makes the directory if needed, locks it, binds the address and serves on the
-    /// current tokio runtime.
+    /// Makes the directory if needed, locks it, carries out the scripts, binds the address
+    /// and serves on the current tokio runtime.
     ///
     /// # Errors
-    /// The directory cannot be used or is held by another server, or the address
-    /// cannot be bound.
+    /// A script cannot be carried out, the directory cannot be used or is held by another
+    /// server, or the address cannot be bound.
     pub async fn start(options: Options) -> Result<Self, EmulatorError> {
         let Options {
             dir,
@@ -184,11 +201,15 @@ impl Emulator {
             clients,
             no_auth,
             token_ttl,
+            enforce_grants,
             auto_create,
+            scripts,
             commit_interval,
             faults,
             seed,
         } = options;
+        // A slip in the last statement leaves nothing behind.
+        let scripts = Scripts::parse(&scripts)?;
         let unusable = |path: &PathBuf| {
             let path = path.clone();
             move |source| EmulatorError::Directory { path, source }
@@ -196,6 +217,10 @@ impl Emulator {
         std::fs::create_dir_all(&dir).map_err(unusable(&dir))?;
         let dir = dir.canonicalize().map_err(unusable(&dir))?;
         let lock = lock(&dir)?;
+        let mut grants = Grants::load(&dir, enforce_grants)?;
+        let (stop, stopped) = watch::channel(false);
+        let catalog = Arc::new(Catalog::new(dir, commit_interval, stopped.clone()));
+        scripts.run(&catalog, &mut grants).await?;
         let unbound = |source| EmulatorError::Listen {
             address: listen,
             source,
@@ -203,9 +228,7 @@ impl Emulator {
         let listener = TcpListener::bind(listen).await.map_err(unbound)?;
         let address = listener.local_addr().map_err(unbound)?;
 
-        let (stop, stopped) = watch::channel(false);
-        let catalog = Arc::new(Catalog::new(dir, commit_interval, stopped.clone()));
-        let auth = Arc::new(Auth::new(clients, token_ttl, no_auth));
+        let auth = Arc::new(Auth::new(clients, token_ttl, no_auth, grants));
         let faults = Faults::new(faults, seed, auth.clone(), stopped.clone());
         let cuttable = faults.is_some();
         let service = Service::new(

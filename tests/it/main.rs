@@ -22,4 +22,6 @@ mod resume;
 mod resume_edges;
 mod rig;
 mod signals;
+mod sql;
 mod table;
+mod token;
