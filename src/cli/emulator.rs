@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::parse;
+use super::{SqlArgs, parse};
 use crate::emulator::Fault;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
   Tables under ./wh are made from the first stream's descriptor:
     zerobus emulator --dir wh --auto-create
+  Tables are made as in Databricks, by CREATE TABLE and GRANT:
+    zerobus emulator --dir wh --sql tables.sql --enforce-grants
   Every stream is closed after 50,000 records, as routine, and one in ten breaks off:
     zerobus emulator --dir wh --auto-create --fault close:after=50000 --fault drop:after=9000,p=0.1
 
@@ -70,6 +72,12 @@ pub struct EmulatorArgs {
     /// Speak TLS with a certificate for localhost; clients must trust the CA in DIR/ca.pem
     #[arg(long)]
     pub tls: bool,
+    /// Statements to carry out before the server listens.
+    #[command(flatten)]
+    pub sql: SqlArgs,
+    /// Let a client write only where it was granted USE CATALOG, USE SCHEMA, SELECT and MODIFY
+    #[arg(long, conflicts_with = "no_auth")]
+    pub enforce_grants: bool,
     /// Make a table that does not exist from the first stream's descriptor
     #[arg(long)]
     pub auto_create: bool,

@@ -8,6 +8,8 @@ mod ingest;
 mod parse;
 mod record;
 mod schema;
+#[cfg(feature = "emulator")]
+mod sql;
 
 #[cfg(feature = "emulator")]
 pub use emulator::EmulatorArgs;
@@ -17,6 +19,8 @@ pub use ingest::{
 };
 pub use record::RecordArgs;
 pub use schema::{SchemaCommand, SchemaShowArgs};
+#[cfg(feature = "emulator")]
+pub use sql::{SqlArg, SqlArgs};
 
 /// Loads rows straight into Databricks Delta tables through Zerobus Ingest.
 #[derive(Debug, Parser)]

@@ -1,12 +1,18 @@
 //! `zerobus emulator`: runs the embedded server until a signal.
 
+use std::fs::File;
+use std::io::Read as _;
+
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::again::quote;
-use crate::cli::EmulatorArgs;
+use crate::cli::{EmulatorArgs, SqlArg};
 use crate::client::Secret;
-use crate::emulator::{Emulator, Options};
+use crate::emulator::{Emulator, Options, SqlScript};
 use crate::error::{Failure, Kind, exit};
+
+/// More SQL than any guide has.
+const SQL_BYTES_MAX: u64 = 1 << 20;
 
 pub(super) async fn run(args: EmulatorArgs) -> Result<u8, Failure> {
     let mut clients = args
@@ -18,6 +24,8 @@ pub(super) async fn run(args: EmulatorArgs) -> Result<u8, Failure> {
     if made {
         clients.push(("emulator".to_owned(), random_secret().expose().to_owned()));
     }
+    let scripts = args.sql.given.into_iter().map(script);
+    let scripts = scripts.collect::<Result<_, _>>()?;
     let (id, secret) = clients[0].clone();
     // Before the address is printed: from then on a signal must be understood.
     let no_signals =
@@ -33,6 +41,8 @@ pub(super) async fn run(args: EmulatorArgs) -> Result<u8, Failure> {
         tls: args.tls,
         auto_create: args.auto_create,
         discard: args.discard,
+        enforce_grants: args.enforce_grants,
+        scripts,
         commit_interval: args.commit_interval,
         faults: args.faults,
         seed: args.seed,
@@ -61,6 +71,32 @@ pub(super) async fn run(args: EmulatorArgs) -> Result<u8, Failure> {
     }
     emulator.shutdown().await?;
     Ok(exit::OK)
+}
+
+/// The statements that a flag brings.
+fn script(given: SqlArg) -> Result<SqlScript, Failure> {
+    let path = match given {
+        SqlArg::File(path) => path,
+        SqlArg::Statements(text) => {
+            let origin = "--create".to_owned();
+            return Ok(SqlScript { origin, text });
+        }
+    };
+    let origin = path.display().to_string();
+    let unreadable = |what: &str| Failure::new(Kind::Input, format!("{what} --sql {origin}"));
+    let file = File::open(&path).map_err(|e| unreadable("cannot read").caused_by(e))?;
+    let mut text = Vec::new();
+    file.take(SQL_BYTES_MAX + 1)
+        .read_to_end(&mut text)
+        .map_err(|e| unreadable("cannot read").caused_by(e))?;
+    if text.len() as u64 > SQL_BYTES_MAX {
+        let what = format!("more than {SQL_BYTES_MAX} bytes in");
+        return Err(unreadable(&what));
+    }
+    match String::from_utf8(text) {
+        Ok(text) => Ok(SqlScript { origin, text }),
+        Err(error) => Err(unreadable("no UTF-8 in").caused_by(error)),
+    }
 }
 
 fn client(text: &str) -> Result<(String, String), Failure> {

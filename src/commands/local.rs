@@ -92,6 +92,11 @@ impl Local {
 
 impl From<EmulatorError> for Failure {
     fn from(error: EmulatorError) -> Self {
+        if let EmulatorError::Sql(error) = error {
+            let mut failure = Failure::new(Kind::Schema, error.to_string());
+            failure.hint = error.hint;
+            return failure;
+        }
         let (kind, hint) = if error.is_locked() {
             (
                 Kind::Locked,

@@ -12,7 +12,7 @@ use crate::schema::{Column, TableName};
 
 use super::EmulatorError;
 use super::figures::Figures;
-use super::table::{self, Table};
+use super::table::{self, Definition, Table};
 
 /// The tables under one directory.
 pub(super) struct Catalog {
@@ -47,17 +47,30 @@ impl Catalog {
         self.get_locked(&mut tables, name).await
     }
 
-    /// Makes the table unless it exists.
+    /// Makes a table of these columns unless it exists.
     pub(super) async fn create(
         &self,
         name: &TableName,
         columns: &[Column],
     ) -> Result<bool, EmulatorError> {
+        let definition = Definition {
+            columns: columns.to_vec(),
+            ..Definition::default()
+        };
+        self.define(name, &definition).await
+    }
+
+    /// Makes the table unless it exists; `Ok(true)` if it was made.
+    pub(super) async fn define(
+        &self,
+        name: &TableName,
+        definition: &Definition,
+    ) -> Result<bool, EmulatorError> {
         let mut tables = self.tables.lock().await;
         if self.get_locked(&mut tables, name).await?.is_some() {
             return Ok(false);
         }
-        table::create(&self.path(name), name, columns).await?;
+        table::create(&self.path(name), name, definition).await?;
         Ok(true)
     }
 

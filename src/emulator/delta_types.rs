@@ -18,9 +18,38 @@ const ELEMENT_KEY: &str = "zerobus.type.element";
 const KEY_KEY: &str = "zerobus.type.key";
 const VALUE_KEY: &str = "zerobus.type.value";
 
+/// How deep objects and lists may nest in the JSON of a schema: serde_json reads no deeper,
+/// and the Delta library does not expect to be unable to read what it has written.
+const JSON_DEPTH_MAX: usize = 127;
+
 /// The Delta fields of a table's columns.
 pub(super) fn to_delta(columns: &[Column]) -> Result<Vec<StructField>, String> {
+    if json_depth(columns) > JSON_DEPTH_MAX {
+        let most = JSON_DEPTH_MAX;
+        return Err(format!(
+            "its types nest too deep for Delta's log: more than {most} levels of JSON, \
+             of which a STRUCT takes 3, an ARRAY or a MAP 1"
+        ));
+    }
+    fields_to_delta(columns)
+}
+
+fn fields_to_delta(columns: &[Column]) -> Result<Vec<StructField>, String> {
     columns.iter().map(field_to_delta).collect()
+}
+
+/// How deep the JSON of a STRUCT of these fields nests.
+fn json_depth(fields: &[Column]) -> usize {
+    fn of(ty: &ColumnType) -> usize {
+        match ty {
+            ColumnType::Struct(fields) => json_depth(fields),
+            ColumnType::Array(element) => 1 + of(element),
+            ColumnType::Map(key, value) => 1 + of(key).max(of(value)),
+            _ => 0,
+        }
+    }
+    // The object, its list of fields, and a field, which has an object of metadata.
+    3 + fields.iter().map(|field| of(&field.ty)).fold(1, usize::max)
 }
 
 fn field_to_delta(column: &Column) -> Result<StructField, String> {
@@ -70,7 +99,7 @@ fn type_to_delta(ty: &ColumnType) -> Result<DataType, String> {
         ColumnType::Date => PrimitiveType::Date.into(),
         ColumnType::Timestamp => PrimitiveType::Timestamp.into(),
         ColumnType::TimestampNtz => PrimitiveType::TimestampNtz.into(),
-        ColumnType::Struct(fields) => StructType::try_new(to_delta(fields)?)
+        ColumnType::Struct(fields) => StructType::try_new(fields_to_delta(fields)?)
             .map_err(|error| error.to_string())?
             .into(),
         // SQL declares ARRAY<T> and MAP<K, V> as able to hold NULL; no NULL is ever written.
@@ -167,6 +196,33 @@ fn type_from_delta(ty: &DataType) -> Result<ColumnType, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_schema_is_written_that_cannot_be_read_back() {
+        type Around = fn(ColumnType) -> ColumnType;
+        let in_struct: Around = |ty| ColumnType::Struct(vec![Column::new("x", ty, true)]);
+        let in_array: Around = |ty| ColumnType::Array(Box::new(ty));
+        let in_both: Around = |ty| {
+            ColumnType::Struct(vec![Column::new(
+                "x",
+                ColumnType::Array(Box::new(ty)),
+                true,
+            )])
+        };
+        for (around, most) in [(in_struct, 41), (in_array, 124), (in_both, 31)] {
+            let nested = |depth: usize| {
+                let ty = (0..depth).fold(ColumnType::Int, |ty, _| around(ty));
+                vec![Column::new("x", ty, true)]
+            };
+            let columns = nested(most);
+            let schema = StructType::try_new(to_delta(&columns).unwrap()).unwrap();
+            let json = serde_json::to_string(&schema).unwrap();
+            let read: StructType = serde_json::from_str(&json).unwrap();
+            assert_eq!(from_delta(&read).unwrap(), columns);
+            let error = to_delta(&nested(most + 1)).unwrap_err();
+            assert!(error.contains("nest too deep"), "{error}");
+        }
+    }
 
     #[test]
     fn every_type_comes_back_as_it_was() {

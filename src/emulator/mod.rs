@@ -11,18 +11,23 @@ mod decode_json;
 mod decode_proto;
 mod delta_types;
 mod descriptor;
+mod details;
 mod faults;
 mod figures;
+mod grants;
 mod http;
 mod json_names;
 mod numbers;
 mod plan;
+mod privileges;
 mod requests;
 mod service;
 mod sink;
+mod sql;
 mod status;
 mod table;
 mod tls;
+mod token;
 mod unity;
 mod wire_format;
 
@@ -48,11 +53,14 @@ use crate::wire::zerobus_server::ZerobusServer;
 use self::auth::Auth;
 use self::catalog::Catalog;
 use self::faults::{Faults, Io};
+use self::grants::Grants;
 use self::service::Service;
+use self::sql::Scripts;
 use self::status::Activity;
 use self::tls::Tls;
 
 pub use self::faults::Fault;
+pub use self::sql::{SqlError, SqlScript};
 
 /// A stream may have this much on its way before the server has read it.
 const STREAM_WINDOW_BYTES: u32 = 8 << 20;
@@ -83,10 +91,14 @@ pub struct Options {
     pub token_ttl: Duration,
     /// Speak TLS only, with a certificate of the server's own CA: `DIR/ca.pem`.
     pub tls: bool,
-    /// Make a table that does not exist from the first stream's descriptor.
-    pub auto_create: bool,
     /// Check records and acknowledge them, store nothing.
     pub discard: bool,
+    /// Let principals write only where they were granted it.
+    pub enforce_grants: bool,
+    /// Make a table that does not exist from the first stream's descriptor.
+    pub auto_create: bool,
+    /// Statements to carry out before the server listens, in this order.
+    pub scripts: Vec<SqlScript>,
     /// Least spacing of Delta commits of one table; zero: as soon as rows wait and the last commit ended.
     pub commit_interval: Duration,
     /// Faults on purpose; none: the server behaves.
@@ -107,8 +119,10 @@ impl Options {
             no_auth: false,
             token_ttl: TOKEN_TTL,
             tls: false,
-            auto_create: false,
             discard: false,
+            enforce_grants: false,
+            auto_create: false,
+            scripts: Vec::new(),
             commit_interval: Duration::ZERO,
             faults: Vec::new(),
             seed: 0,
@@ -157,6 +171,9 @@ pub enum EmulatorError {
         /// What the operating system says.
         source: io::Error,
     },
+    /// A statement cannot be understood or carried out.
+    #[error(transparent)]
+    Sql(#[from] SqlError),
     /// A table cannot be made, read or written.
     #[error("table {table}: {message}")]
     Table {
@@ -190,13 +207,15 @@ impl EmulatorError {
 }
 
 impl Emulator {
-    /// Makes the directory if needed, locks it, binds the address and serves on the
-    /// current tokio runtime.
+    /// Makes the directory if needed, locks it, carries out the scripts, binds the address
+    /// and serves on the current tokio runtime.
     ///
     /// # Errors
-    /// The directory cannot be used or is held by another server, or the address
-    /// cannot be bound.
+    /// A script cannot be carried out, the directory cannot be used or is held by another
+    /// server, or the address cannot be bound.
     pub async fn start(options: Options) -> Result<Self, EmulatorError> {
+        // A slip in the last statement leaves nothing behind.
+        let scripts = Scripts::parse(&options.scripts)?;
         let unusable = |path: &PathBuf| {
             let path = path.clone();
             move |source| EmulatorError::Directory { path, source }
@@ -211,13 +230,19 @@ impl Emulator {
             no_auth,
             token_ttl,
             tls,
+            enforce_grants,
             auto_create,
             discard,
+            scripts: _,
             commit_interval,
             faults,
             seed,
         } = options;
         let lock = lock(&dir)?;
+        let mut grants = Grants::load(&dir, enforce_grants)?;
+        let (stop, stopped) = watch::channel(false);
+        let catalog = Arc::new(Catalog::new(dir.clone(), commit_interval, stopped.clone()));
+        scripts.run(&catalog, &mut grants).await?;
         let unbound = |source| EmulatorError::Listen {
             address: listen,
             source,
@@ -228,9 +253,7 @@ impl Emulator {
         let url = url(address, tls.is_some());
         let ca = tls.as_ref().map(|tls| tls.ca.clone());
 
-        let (stop, stopped) = watch::channel(false);
-        let catalog = Arc::new(Catalog::new(dir.clone(), commit_interval, stopped.clone()));
-        let auth = Arc::new(Auth::new(clients, token_ttl, no_auth));
+        let auth = Arc::new(Auth::new(clients, token_ttl, no_auth, grants));
         let faults = Faults::new(faults, seed, auth.clone(), stopped.clone());
         let cuttable = faults.is_some();
         let service = Service::new(

@@ -153,20 +153,16 @@ impl Service {
                 return Err(Status::unauthenticated(message));
             }
         };
-        let table = text(metadata, TABLE_KEY).unwrap_or_default();
-        match self.auth.check(token, table, Instant::now()) {
-            Err(Refusal::Unknown) => Err(Status::unauthenticated(
-                "the token is unknown or has expired",
-            )),
-            _ if table.is_empty() => Err(Status::invalid_argument(format!(
-                "no {TABLE_KEY} in the call's metadata"
-            ))),
-            Err(Refusal::OtherTable(granted)) => Err(Status::permission_denied(format!(
-                "the token is for table {granted}, not for {table}"
-            ))),
-            Ok(()) => table
-                .parse()
-                .map_err(|error| Status::invalid_argument(format!("{TABLE_KEY}: {error}"))),
+        let table = text(metadata, TABLE_KEY).ok_or_else(|| {
+            Status::invalid_argument(format!("no {TABLE_KEY} in the call's metadata"))
+        })?;
+        let table: TableName = table
+            .parse()
+            .map_err(|error| Status::invalid_argument(format!("{TABLE_KEY}: {error}")))?;
+        match self.auth.may_write(token, &table, Instant::now()) {
+            Ok(()) => Ok(table),
+            Err(refusal @ Refusal::Unknown) => Err(Status::unauthenticated(refusal.to_string())),
+            Err(refusal) => Err(Status::permission_denied(refusal.to_string())),
         }
     }
 

@@ -113,17 +113,36 @@ impl Table {
     }
 }
 
-/// Makes a table of these columns.
+/// What a new table shall be.
+#[derive(Debug, Default)]
+pub(super) struct Definition {
+    pub(super) columns: Vec<Column>,
+    /// What its owner says of it.
+    pub(super) comment: Option<String>,
+    /// Keys and values that are kept with it, as TBLPROPERTIES.
+    pub(super) properties: Vec<(String, String)>,
+}
+
+/// Makes a table.
 pub(super) async fn create(
     path: &Path,
     name: &TableName,
-    columns: &[Column],
+    definition: &Definition,
 ) -> Result<(), EmulatorError> {
-    let fields = to_delta(columns).map_err(|error| EmulatorError::table(name, error))?;
-    CreateBuilder::new()
+    let fields =
+        to_delta(&definition.columns).map_err(|error| EmulatorError::table(name, error))?;
+    let properties = definition.properties.iter();
+    let mut builder = CreateBuilder::new()
         .with_location(utf8(path, name)?)
         .with_table_name(name.table())
         .with_columns(fields)
+        .with_configuration(properties.map(|(key, value)| (key, Some(value))))
+        // Keys of the user's own are kept, too.
+        .with_raise_if_key_not_exists(false);
+    if let Some(comment) = &definition.comment {
+        builder = builder.with_comment(comment);
+    }
+    builder
         .await
         .map_err(|error| EmulatorError::table(name, format!("cannot be made: {error}")))?;
     Ok(())

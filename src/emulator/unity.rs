@@ -30,20 +30,6 @@ pub(super) async fn table(
         let message = "no credentials: an Authorization header with a Bearer token is needed";
         return error(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", message);
     }
-    let allowed = http
-        .auth
-        .check(token.unwrap_or_default(), &full_name, Instant::now());
-    match allowed {
-        Ok(()) => {}
-        Err(Refusal::Unknown) => {
-            let message = "the token is unknown or has expired";
-            return error(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", message);
-        }
-        Err(Refusal::OtherTable(granted)) => {
-            let message = format!("the token is good for {granted} only, not for {full_name}");
-            return error(StatusCode::FORBIDDEN, "PERMISSION_DENIED", &message);
-        }
-    }
     let name: TableName = match full_name.parse() {
         Ok(name) => name,
         Err(reason) => {
@@ -51,6 +37,18 @@ pub(super) async fn table(
             return error(StatusCode::BAD_REQUEST, "INVALID_PARAMETER_VALUE", &message);
         }
     };
+    let token = token.unwrap_or_default();
+    match http.auth.may_read(token, &name, Instant::now()) {
+        Ok(()) => {}
+        Err(refusal @ Refusal::Unknown) => {
+            let message = refusal.to_string();
+            return error(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", &message);
+        }
+        Err(refusal) => {
+            let message = refusal.to_string();
+            return error(StatusCode::FORBIDDEN, "PERMISSION_DENIED", &message);
+        }
+    }
     match http.catalog.get(&name).await {
         Ok(Some(table)) => Json(describe(&table)).into_response(),
         Ok(None) => {

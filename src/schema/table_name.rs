@@ -57,25 +57,29 @@ impl FromStr for TableName {
             )));
         };
         for part in [catalog, schema, table] {
-            if part.is_empty() {
-                return Err(fail(
-                    "has an empty part, expected catalog.schema.table".into(),
-                ));
-            }
-            // Unity Catalog forbids these in names; here they also keep a name inside
-            // the directory of the local tables.
-            if let Some(bad) = part
-                .chars()
-                .find(|c| c.is_whitespace() || c.is_control() || matches!(c, '/' | '\\' | '`'))
-            {
-                return Err(fail(format!(
-                    "holds {bad:?}, which Unity Catalog does not allow"
-                )));
-            }
+            check_part(part).map_err(fail)?;
         }
         Ok(Self {
             parts: [catalog.into(), schema.into(), table.into()],
         })
+    }
+}
+
+/// Whether a text may be one part of a name.
+///
+/// # Errors
+/// Why it may not, to follow the whole name.
+pub fn check_part(part: &str) -> Result<(), String> {
+    if part.is_empty() {
+        return Err("has an empty part, expected catalog.schema.table".to_owned());
+    }
+    // Unity Catalog forbids these in names; here they also keep a name inside the
+    // directory of the local tables.
+    let forbidden =
+        |c: char| c.is_whitespace() || c.is_control() || matches!(c, '.' | '/' | '\\' | '`');
+    match part.chars().find(|&c| forbidden(c)) {
+        Some(bad) => Err(format!("holds {bad:?}, which Unity Catalog does not allow")),
+        None => Ok(()),
     }
 }
 

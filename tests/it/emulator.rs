@@ -87,7 +87,7 @@ impl Rig {
     }
 }
 
-fn options(dir: &Path) -> Options {
+pub fn options(dir: &Path) -> Options {
     let client = ("id".into(), "secret".into());
     Options::new(dir, ([127, 0, 0, 1], 0).into(), client)
 }
@@ -96,11 +96,27 @@ fn name() -> TableName {
     TABLE.parse().unwrap()
 }
 
+/// What a token to write to a table is asked for with: catalog, schema, table.
+pub fn details(table: &str) -> [serde_json::Value; 3] {
+    let table: TableName = table.parse().unwrap();
+    let detail = |object_type: &str, path: String, privileges: &[&str]| {
+        serde_json::json!({
+            "type": "unity_catalog_privileges", "privileges": privileges,
+            "object_type": object_type, "object_full_path": path,
+        })
+    };
+    let schema = format!("{}.{}", table.catalog(), table.schema());
+    let mut on_table = detail("TABLE", table.to_string(), &["SELECT", "MODIFY"]);
+    on_table["operations"] = serde_json::json!(["zerobuswrite"]);
+    [
+        detail("CATALOG", table.catalog().to_owned(), &["USE CATALOG"]),
+        detail("SCHEMA", schema, &["USE SCHEMA"]),
+        on_table,
+    ]
+}
+
 async fn token(server: &Emulator, secret: &str, table: &str) -> (u16, serde_json::Value) {
-    let details = serde_json::json!([{
-        "type": "unity_catalog_privileges", "privileges": ["SELECT", "MODIFY"],
-        "object_type": "TABLE", "object_full_path": table, "operations": ["zerobuswrite"],
-    }]);
+    let details = serde_json::json!(details(table));
     let form = [
         ("grant_type", "client_credentials"),
         ("scope", "all-apis"),
@@ -121,13 +137,13 @@ async fn token(server: &Emulator, secret: &str, table: &str) -> (u16, serde_json
     (response.status().as_u16(), response.json().await.unwrap())
 }
 
-struct Client {
+pub struct Client {
     requests: Option<mpsc::Sender<EphemeralStreamRequest>>,
     answers: Streaming<EphemeralStreamResponse>,
 }
 
 impl Client {
-    async fn connect(server: &Emulator, token: &str, table: &str) -> Result<Self, Status> {
+    pub async fn connect(server: &Emulator, token: &str, table: &str) -> Result<Self, Status> {
         let channel = Channel::from_shared(format!("http://{}", server.address()));
         let channel = channel.unwrap().connect().await.unwrap();
         let mut grpc = tonic::client::Grpc::new(channel);

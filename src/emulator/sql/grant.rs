@@ -1,0 +1,62 @@
+//! `GRANT privileges ON object TO principal`, and REVOKE ... FROM.
+
+use crate::emulator::privileges::{ObjectType, Privilege};
+
+use super::cursor::Cursor;
+use super::names::Session;
+use super::{Change, Fault};
+
+/// Behind GRANT or REVOKE; `direction` stands in front of the principal.
+pub(super) fn change(
+    cursor: &mut Cursor,
+    session: &Session,
+    direction: &str,
+) -> Result<Change, Fault> {
+    let mut given = Vec::new();
+    loop {
+        let place = cursor.place();
+        given.push((privilege(cursor)?, place));
+        if !cursor.take(",") {
+            break;
+        }
+    }
+    cursor.expect("ON")?;
+    let kind = if cursor.take_word("CATALOG") {
+        ObjectType::Catalog
+    } else if cursor.take_word("SCHEMA") || cursor.take_word("DATABASE") {
+        ObjectType::Schema
+    } else {
+        cursor.take_word("TABLE");
+        ObjectType::Table
+    };
+    for (privilege, place) in &given {
+        if !kind.takes(*privilege) {
+            let (name, kind) = (privilege.name(), kind.name());
+            let message = format!("{name} cannot be granted on a {kind}");
+            let around = match privilege {
+                Privilege::UseCatalog => "grant it ON CATALOG",
+                _ => "grant it ON SCHEMA or ON CATALOG",
+            };
+            return Err(Fault::new(*place, message).hint(around));
+        }
+    }
+    let object = session.object(cursor, kind)?;
+    cursor.expect(direction)?;
+    let principal = cursor.name("a principal, in backticks")?.to_owned();
+    Ok(Change {
+        privileges: given.into_iter().map(|(privilege, _)| privilege).collect(),
+        object,
+        principal,
+    })
+}
+
+fn privilege(cursor: &mut Cursor) -> Result<Privilege, Fault> {
+    for privilege in Privilege::EVERY {
+        let name = privilege.name();
+        let words: Vec<&str> = name.split(' ').collect();
+        if cursor.take_words(&words) || cursor.take_word(&name.replace(' ', "_")) {
+            return Ok(privilege);
+        }
+    }
+    Err(cursor.expected(&format!("a privilege of {}", Privilege::names())))
+}

@@ -1,0 +1,164 @@
+//! The token endpoint: OAuth client credentials, as strict as the service's.
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use axum::extract::rejection::FormRejection;
+use axum::extract::{Form, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use super::details::Details;
+use super::faults::Cut;
+use super::http::Http;
+
+/// More than any request for a token takes.
+pub(super) const REQUEST_BYTES_MAX: usize = 16 << 10;
+
+/// Answers `POST /oidc/v1/token`.
+pub(super) async fn token(
+    State(http): State<Http>,
+    cut: Option<Extension<Cut>>,
+    headers: HeaderMap,
+    form: Result<Form<HashMap<String, String>>, FormRejection>,
+) -> Response {
+    let program = headers.get(header::USER_AGENT);
+    let program = program.and_then(|p| p.to_str().ok()).unwrap_or("");
+    let refused = |status: StatusCode, reason: &str| {
+        let code = status.to_string();
+        http.activity.refused("", program, &code, reason);
+    };
+    if let Some(faults) = &http.faults {
+        let Extension(cut) = cut.unwrap_or_default();
+        if let Some(response) = faults.at_token(&cut).await {
+            refused(response.status(), "no token, on purpose");
+            return response;
+        }
+    }
+    match grant(&http, &headers, form) {
+        Ok(granted) => granted.into_response(),
+        Err(refusal) => {
+            refused(refusal.status, &refusal.description);
+            refusal.into_response()
+        }
+    }
+}
+
+fn grant(
+    http: &Http,
+    headers: &HeaderMap,
+    form: Result<Form<HashMap<String, String>>, FormRejection>,
+) -> Result<Json<Value>, NoToken> {
+    let credentials = basic(headers);
+    let client = credentials.filter(|(id, secret)| http.auth.is_client(id, secret));
+    let client = match client {
+        Some((client, _)) => client,
+        None if http.auth.is_open() => String::new(),
+        None => {
+            return Err(NoToken {
+                status: StatusCode::UNAUTHORIZED,
+                error: "invalid_client",
+                description: "client id or secret is wrong or missing (HTTP Basic)".to_owned(),
+            });
+        }
+    };
+    let asked = match form {
+        Ok(Form(form)) => asked(&form),
+        Err(rejection) => Err(("invalid_request", rejection.body_text())),
+    };
+    let details = asked.map_err(|(error, description)| NoToken {
+        status: StatusCode::BAD_REQUEST,
+        error,
+        description,
+    })?;
+    Ok(Json(json!({
+        "access_token": http.auth.mint(&client, details, Instant::now()),
+        "token_type": "Bearer",
+        "expires_in": http.auth.token_ttl().as_secs(),
+        "scope": "all-apis",
+    })))
+}
+
+/// Why there is no token, in OAuth's words and ours.
+struct NoToken {
+    status: StatusCode,
+    error: &'static str,
+    description: String,
+}
+
+impl IntoResponse for NoToken {
+    fn into_response(self) -> Response {
+        let body = json!({"error": self.error, "error_description": self.description});
+        (self.status, Json(body)).into_response()
+    }
+}
+
+/// What a form asks for: a token to write with, or one without details, which reads only.
+fn asked(form: &HashMap<String, String>) -> Result<Option<Details>, (&'static str, String)> {
+    let given = |key: &str| form.get(key).map_or("", String::as_str);
+    if given("grant_type") != "client_credentials" {
+        let text = "grant_type must be client_credentials".to_owned();
+        return Err(("unsupported_grant_type", text));
+    }
+    if !given("scope").split(' ').any(|scope| scope == "all-apis") {
+        return Err(("invalid_scope", "scope must be all-apis".to_owned()));
+    }
+    let details = form.get("authorization_details");
+    // A token for the workspace's own API names no resource.
+    let plain = details.is_none() && !form.contains_key("resource");
+    if !plain && !is_zerobus(given("resource")) {
+        let text = "resource must be api://databricks/workspaces/{id}/zerobusDirectWriteApi";
+        return Err(("invalid_target", text.to_owned()));
+    }
+    let details = details.map(|text| Details::parse(text)).transpose();
+    details.map_err(|error| {
+        let text = format!("authorization_details: {error}");
+        ("invalid_authorization_details", text)
+    })
+}
+
+/// Whether a resource is Zerobus in some workspace: this server is all of them.
+fn is_zerobus(resource: &str) -> bool {
+    resource
+        .strip_prefix("api://databricks/workspaces/")
+        .and_then(|rest| rest.strip_suffix("/zerobusDirectWriteApi"))
+        .is_some_and(|id| !id.is_empty() && !id.contains('/'))
+}
+
+/// Id and secret of an HTTP Basic header.
+fn basic(headers: &HeaderMap) -> Option<(String, String)> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, encoded) = value.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let pair = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
+    let (id, secret) = pair.split_once(':')?;
+    Some((id.to_owned(), secret.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resource_is_zerobus_in_some_workspace() {
+        assert!(is_zerobus(
+            "api://databricks/workspaces/local/zerobusDirectWriteApi"
+        ));
+        for other in [
+            "",
+            "api://databricks/workspaces//zerobusDirectWriteApi",
+            "api://databricks/workspaces/1/2/zerobusDirectWriteApi",
+            "api://databricks/workspaces/1/zerobusDirectWriteApi/",
+            "api://databricks/workspaces/1/sql",
+            "https://databricks/workspaces/1/zerobusDirectWriteApi",
+        ] {
+            assert!(!is_zerobus(other), "{other}");
+        }
+    }
+}
