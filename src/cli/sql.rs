@@ -51,6 +51,8 @@ impl Args for SqlArgs {
             .help("Databricks SQL to carry out first, repeatable: CREATE TABLE, GRANT");
         let create = flag("create")
             .value_name("STATEMENTS")
+            // They may begin with a comment.
+            .allow_hyphen_values(true)
             .help("The same as text, repeatable: \"CREATE TABLE main.default.t (id BIGINT)\"");
         command.arg(sql).arg(create)
     }

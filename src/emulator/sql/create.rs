@@ -8,7 +8,7 @@ use super::cursor::Cursor;
 use super::names::Session;
 use super::properties::properties;
 use super::types::Fields;
-use super::{Action, Fault};
+use super::{Action, Problem};
 
 /// Words that begin what is refused, with the reason.
 type Refused = (&'static [&'static str], &'static str);
@@ -85,18 +85,18 @@ const SELECT: &str = "this server runs no queries; name the columns";
 const NOT_DELTA: &str = "this server writes Delta tables only";
 
 /// Refuses what stands here if it is one of those.
-fn refuse(cursor: &Cursor, refused: &[Refused]) -> Result<(), Fault> {
+fn refuse(cursor: &Cursor, refused: &[Refused]) -> Result<(), Problem> {
     match refused.iter().find(|(words, _)| cursor.is(words)) {
         Some((words, reason)) => {
             let message = format!("{} has no place here: {reason}", words.join(" "));
-            Err(Fault::new(cursor.place(), message))
+            Err(Problem::new(cursor.place(), message))
         }
         None => Ok(()),
     }
 }
 
 /// Behind CREATE.
-pub(super) fn create(cursor: &mut Cursor, session: &Session) -> Result<Option<Action>, Fault> {
+pub(super) fn create(cursor: &mut Cursor, session: &Session) -> Result<Option<Action>, Problem> {
     refuse(cursor, IN_CREATE)?;
     if cursor.take_word("TABLE") {
         return table(cursor, session).map(Some);
@@ -116,7 +116,7 @@ pub(super) fn create(cursor: &mut Cursor, session: &Session) -> Result<Option<Ac
     Ok(None)
 }
 
-fn if_not_exists(cursor: &mut Cursor) -> Result<bool, Fault> {
+fn if_not_exists(cursor: &mut Cursor) -> Result<bool, Problem> {
     if cursor.take_words(&["IF", "NOT", "EXISTS"]) {
         return Ok(true);
     }
@@ -126,7 +126,7 @@ fn if_not_exists(cursor: &mut Cursor) -> Result<bool, Fault> {
     }
 }
 
-fn table(cursor: &mut Cursor, session: &Session) -> Result<Action, Fault> {
+fn table(cursor: &mut Cursor, session: &Session) -> Result<Action, Problem> {
     let if_not_exists = if_not_exists(cursor)?;
     let name = session.table(cursor)?;
     refuse(cursor, IN_TABLE)?;
@@ -136,7 +136,7 @@ fn table(cursor: &mut Cursor, session: &Session) -> Result<Action, Fault> {
         refuse_constraint(cursor)?;
         if fields.columns.len() == COLUMNS_MAX {
             let message = format!("more than {COLUMNS_MAX} columns, which the service refuses");
-            return Err(Fault::new(cursor.place(), message));
+            return Err(Problem::new(cursor.place(), message));
         }
         fields.take(cursor, "column", 0)?;
         refuse(cursor, IN_COLUMNS)?;
@@ -160,7 +160,7 @@ fn table(cursor: &mut Cursor, session: &Session) -> Result<Action, Fault> {
 }
 
 /// A constraint in the place of a column, where a column may be called `check`.
-fn refuse_constraint(cursor: &Cursor) -> Result<(), Fault> {
+fn refuse_constraint(cursor: &Cursor) -> Result<(), Problem> {
     let begins = [
         &["CONSTRAINT"][..],
         &["PRIMARY", "KEY"],
@@ -175,7 +175,7 @@ fn refuse_constraint(cursor: &Cursor) -> Result<(), Fault> {
 }
 
 /// What stands behind the columns, in any order.
-fn clauses(cursor: &mut Cursor, definition: &mut Definition) -> Result<(), Fault> {
+fn clauses(cursor: &mut Cursor, definition: &mut Definition) -> Result<(), Problem> {
     let (mut using, mut tblproperties) = (false, false);
     loop {
         refuse(cursor, IN_TABLE)?;

@@ -5,7 +5,7 @@ use std::fmt;
 use sqlparser::dialect::Dialect;
 use sqlparser::tokenizer::{Token as Read, Tokenizer};
 
-use super::Fault;
+use super::Problem;
 
 /// How much of what stands at a place a message shows, in characters.
 const SHOWN_MAX: usize = 40;
@@ -82,12 +82,12 @@ impl Dialect for Databricks {
 }
 
 /// The tokens of a text, the last one its end.
-pub(super) fn tokens(text: &str) -> Result<Vec<Token>, Fault> {
+pub(super) fn tokens(text: &str) -> Result<Vec<Token>, Problem> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let read = Tokenizer::new(&Databricks, text).tokenize_with_location();
     let read = read.map_err(|error| {
         let (line, column) = (error.location.line, error.location.column);
-        Fault::new(Place { line, column }, error.message)
+        Problem::new(Place { line, column }, error.message)
     })?;
     let mut tokens = Vec::new();
     let mut end = Place { line: 1, column: 1 };
@@ -184,7 +184,7 @@ impl<'t> Cursor<'t> {
     ///
     /// # Errors
     /// Something else stands here.
-    pub(super) fn expect(&mut self, sign: &str) -> Result<(), Fault> {
+    pub(super) fn expect(&mut self, sign: &str) -> Result<(), Problem> {
         match self.take(sign) {
             true => Ok(()),
             false => Err(self.expected(&format!("\"{sign}\""))),
@@ -192,7 +192,7 @@ impl<'t> Cursor<'t> {
     }
 
     /// Takes a name, with or without backticks.
-    pub(super) fn name(&mut self, what: &str) -> Result<&'t str, Fault> {
+    pub(super) fn name(&mut self, what: &str) -> Result<&'t str, Problem> {
         let name = match self.peek() {
             Some(Kind::Word(name)) => name,
             Some(Kind::Quoted(name)) if !(name.starts_with('<') && name.ends_with('>')) => name,
@@ -203,7 +203,7 @@ impl<'t> Cursor<'t> {
     }
 
     /// Takes a keyword that is not in backticks.
-    pub(super) fn word(&mut self, what: &str) -> Result<&'t str, Fault> {
+    pub(super) fn word(&mut self, what: &str) -> Result<&'t str, Problem> {
         match self.peek() {
             Some(Kind::Word(word)) => {
                 self.advance();
@@ -214,7 +214,7 @@ impl<'t> Cursor<'t> {
     }
 
     /// Takes a text in quotes; texts that follow each other are one.
-    pub(super) fn text(&mut self, what: &str) -> Result<String, Fault> {
+    pub(super) fn text(&mut self, what: &str) -> Result<String, Problem> {
         let Some(Kind::Text(text)) = self.peek() else {
             return Err(self.expected(what));
         };
@@ -232,7 +232,7 @@ impl<'t> Cursor<'t> {
     }
 
     /// Takes a number as it is written, without a sign.
-    pub(super) fn number(&mut self, what: &str) -> Result<&'t str, Fault> {
+    pub(super) fn number(&mut self, what: &str) -> Result<&'t str, Problem> {
         match self.peek() {
             Some(Kind::Number(number)) => {
                 self.advance();
@@ -247,17 +247,17 @@ impl<'t> Cursor<'t> {
     }
 
     /// What to say of a place where something else was expected.
-    pub(super) fn expected(&self, what: &str) -> Fault {
+    pub(super) fn expected(&self, what: &str) -> Problem {
         let message = match self.peek() {
             None | Some(Kind::End) => format!("expected {what}, found the end"),
             Some(_) if let Some(placeholder) = self.placeholder() => {
                 let message = format!("expected {what}, found the placeholder {placeholder}");
-                return Fault::new(self.place(), message)
+                return Problem::new(self.place(), message)
                     .hint(format!("put your own name in place of {placeholder}"));
             }
             Some(kind) => format!("expected {what}, found {:?}", shown(&kind.to_string())),
         };
-        Fault::new(self.place(), message)
+        Problem::new(self.place(), message)
     }
 
     /// What guides write where a name of the reader's own belongs, such as `<catalog_name>`.

@@ -4,14 +4,14 @@ use crate::emulator::privileges::{ObjectType, Privilege};
 
 use super::cursor::Cursor;
 use super::names::Session;
-use super::{Change, Fault};
+use super::{Change, Problem};
 
 /// Behind GRANT or REVOKE; `direction` stands in front of the principal.
 pub(super) fn change(
     cursor: &mut Cursor,
     session: &Session,
     direction: &str,
-) -> Result<Change, Fault> {
+) -> Result<Change, Problem> {
     let mut given = Vec::new();
     loop {
         let place = cursor.place();
@@ -37,7 +37,7 @@ pub(super) fn change(
                 Privilege::UseCatalog => "grant it ON CATALOG",
                 _ => "grant it ON SCHEMA or ON CATALOG",
             };
-            return Err(Fault::new(*place, message).hint(around));
+            return Err(Problem::new(*place, message).hint(around));
         }
     }
     let object = session.object(cursor, kind)?;
@@ -50,7 +50,7 @@ pub(super) fn change(
     })
 }
 
-fn privilege(cursor: &mut Cursor) -> Result<Privilege, Fault> {
+fn privilege(cursor: &mut Cursor) -> Result<Privilege, Problem> {
     for privilege in Privilege::EVERY {
         let name = privilege.name();
         let words: Vec<&str> = name.split(' ').collect();

@@ -80,13 +80,13 @@ struct Change {
 
 /// What is wrong at a place of a script.
 #[derive(Debug)]
-struct Fault {
+struct Problem {
     place: Place,
     message: String,
     hint: Option<String>,
 }
 
-impl Fault {
+impl Problem {
     fn new(place: Place, message: impl Into<String>) -> Self {
         Self {
             place,
@@ -113,10 +113,10 @@ impl Fault {
 
 /// The statements of a script that do something.
 fn parse(script: &SqlScript) -> Result<Vec<Statement>, SqlError> {
-    statements(&script.text).map_err(|fault| fault.of(script))
+    statements(&script.text).map_err(|problem| problem.of(script))
 }
 
-fn statements(text: &str) -> Result<Vec<Statement>, Fault> {
+fn statements(text: &str) -> Result<Vec<Statement>, Problem> {
     let tokens = cursor::tokens(text)?;
     let mut cursor = Cursor::new(&tokens);
     let mut session = Session::default();
@@ -137,7 +137,7 @@ fn statements(text: &str) -> Result<Vec<Statement>, Fault> {
 }
 
 /// One statement; none if it is well-formed and there is nothing to do for it here.
-fn statement(cursor: &mut Cursor, session: &mut Session) -> Result<Option<Action>, Fault> {
+fn statement(cursor: &mut Cursor, session: &mut Session) -> Result<Option<Action>, Problem> {
     if cursor.take_word("CREATE") {
         create::create(cursor, session)
     } else if cursor.take_word("USE") {

@@ -3,7 +3,7 @@
 use crate::emulator::privileges::{Object, ObjectType};
 use crate::schema::TableName;
 
-use super::Fault;
+use super::Problem;
 use super::cursor::{Cursor, Place};
 
 /// What USE has said so far in a script.
@@ -15,7 +15,7 @@ pub(super) struct Session {
 
 impl Session {
     /// Behind USE: `CATALOG c`, `SCHEMA s`, `DATABASE s` or just a schema.
-    pub(super) fn enter(&mut self, cursor: &mut Cursor) -> Result<(), Fault> {
+    pub(super) fn enter(&mut self, cursor: &mut Cursor) -> Result<(), Problem> {
         if cursor.take_word("CATALOG") {
             let catalog = self.object(cursor, ObjectType::Catalog)?;
             self.catalog = Some(catalog.path);
@@ -33,15 +33,15 @@ impl Session {
     }
 
     /// Takes the name of a table.
-    pub(super) fn table(&self, cursor: &mut Cursor) -> Result<TableName, Fault> {
+    pub(super) fn table(&self, cursor: &mut Cursor) -> Result<TableName, Problem> {
         let place = cursor.place();
         let object = self.object(cursor, ObjectType::Table)?;
         let name = object.path.parse::<TableName>();
-        name.map_err(|error| Fault::new(place, error.to_string()))
+        name.map_err(|error| Problem::new(place, error.to_string()))
     }
 
     /// Takes the name of such an object.
-    pub(super) fn object(&self, cursor: &mut Cursor, kind: ObjectType) -> Result<Object, Fault> {
+    pub(super) fn object(&self, cursor: &mut Cursor, kind: ObjectType) -> Result<Object, Problem> {
         let place = cursor.place();
         let what = format!("the name of a {}", kind.name().to_lowercase());
         let mut parts = vec![cursor.name(&what)?];
@@ -49,17 +49,17 @@ impl Session {
             parts.push(cursor.name("a name behind the point")?);
         }
         if cursor.is(&["-"]) {
-            let fault = cursor.expected("the end of the name");
-            return Err(fault
+            let problem = cursor.expected("the end of the name");
+            return Err(problem
                 .hint("a part with other signs than letters, digits and _ stands in backticks"));
         }
         let parts = self.resolve(parts, kind, place)?;
         // Before they are joined: a point within a part would make it two.
         for part in &parts {
             crate::schema::table_name::check_part(part)
-                .map_err(|reason| Fault::new(place, format!("the name \"{part}\" {reason}")))?;
+                .map_err(|reason| Problem::new(place, format!("the name \"{part}\" {reason}")))?;
         }
-        Object::new(kind, &parts.join(".")).map_err(|reason| Fault::new(place, reason))
+        Object::new(kind, &parts.join(".")).map_err(|reason| Problem::new(place, reason))
     }
 
     /// Puts in front of a name what USE has said.
@@ -68,7 +68,7 @@ impl Session {
         mut parts: Vec<&'a str>,
         kind: ObjectType,
         place: Place,
-    ) -> Result<Vec<&'a str>, Fault> {
+    ) -> Result<Vec<&'a str>, Problem> {
         let form = kind.form();
         let wanted = form.split('.').count();
         let around = match wanted {
@@ -84,6 +84,6 @@ impl Session {
             return Ok(parts);
         }
         let message = format!("\"{}\" is no full name, expected {form}", parts.join("."));
-        Err(Fault::new(place, message))
+        Err(Problem::new(place, message))
     }
 }

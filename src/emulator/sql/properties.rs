@@ -3,7 +3,7 @@
 
 use crate::schema::closest;
 
-use super::Fault;
+use super::Problem;
 use super::cursor::{Cursor, Place, shown};
 
 /// More properties than any table needs.
@@ -67,7 +67,7 @@ const KNOWN: [(&str, Rule); 35] = [
 ];
 
 /// Takes `('key' = 'value', ...)`.
-pub(super) fn properties(cursor: &mut Cursor) -> Result<Vec<(String, String)>, Fault> {
+pub(super) fn properties(cursor: &mut Cursor) -> Result<Vec<(String, String)>, Problem> {
     let mut properties: Vec<(String, String)> = Vec::new();
     cursor.expect("(")?;
     loop {
@@ -75,16 +75,16 @@ pub(super) fn properties(cursor: &mut Cursor) -> Result<Vec<(String, String)>, F
         let key = key(cursor)?;
         if properties.iter().any(|(known, _)| *known == key) {
             let message = format!("the property \"{}\" is there already", shown(&key));
-            return Err(Fault::new(place, message));
+            return Err(Problem::new(place, message));
         }
         cursor.take("=");
         let value = value(cursor)?;
         if properties.len() == PROPERTIES_MAX {
             let message = format!("more than {PROPERTIES_MAX} properties");
-            return Err(Fault::new(place, message));
+            return Err(Problem::new(place, message));
         }
         if key.starts_with("delta.") {
-            check(&key, &value).map_err(|fault| fault.at(place))?;
+            check(&key, &value).map_err(|problem| problem.at(place))?;
         }
         properties.push((key, value));
         if !cursor.take(",") {
@@ -95,7 +95,7 @@ pub(super) fn properties(cursor: &mut Cursor) -> Result<Vec<(String, String)>, F
     Ok(properties)
 }
 
-fn key(cursor: &mut Cursor) -> Result<String, Fault> {
+fn key(cursor: &mut Cursor) -> Result<String, Problem> {
     let what = "the name of a property";
     if cursor.is_text() {
         return cursor.text(what);
@@ -108,7 +108,7 @@ fn key(cursor: &mut Cursor) -> Result<String, Fault> {
     Ok(key)
 }
 
-fn value(cursor: &mut Cursor) -> Result<String, Fault> {
+fn value(cursor: &mut Cursor) -> Result<String, Problem> {
     let what = "the value of a property";
     if cursor.is_number() {
         return cursor.number(what).map(str::to_owned);
@@ -156,7 +156,7 @@ fn check(key: &str, value: &str) -> Result<(), Unfit> {
 
 const FEATURE: &str = "this server cannot write to a table with this feature of Delta";
 
-/// A fault whose place is not known yet.
+/// A problem whose place is not known yet.
 struct Unfit {
     message: String,
     hint: Option<String>,
@@ -170,8 +170,8 @@ impl Unfit {
         }
     }
 
-    fn at(self, place: Place) -> Fault {
-        Fault {
+    fn at(self, place: Place) -> Problem {
+        Problem {
             place,
             message: self.message,
             hint: self.hint,

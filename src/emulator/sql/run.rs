@@ -5,7 +5,7 @@ use crate::emulator::catalog::Catalog;
 use crate::emulator::grants::Grants;
 use crate::schema::{Column, TableName};
 
-use super::{Action, Fault, SqlError, SqlScript, Statement, parse};
+use super::{Action, Problem, SqlError, SqlScript, Statement, parse};
 
 /// Scripts that were understood.
 pub(in super::super) struct Scripts<'s> {
@@ -34,7 +34,7 @@ impl<'s> Scripts<'s> {
                         if_not_exists,
                         definition,
                     } => {
-                        let failed = |message: String| Fault::new(place, message).of(script);
+                        let failed = |message: String| Problem::new(place, message).of(script);
                         let made = catalog.define(&name, &definition).await;
                         let made = made.map_err(|error| failed(error.to_string()))?;
                         if !made && !if_not_exists {

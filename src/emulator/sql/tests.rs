@@ -9,7 +9,7 @@ use super::*;
 
 /// The only statement of a text, in a form of its own.
 fn parsed(text: &str) -> String {
-    let mut all = statements(text).unwrap_or_else(|fault| panic!("{text}\n{fault:?}"));
+    let mut all = statements(text).unwrap_or_else(|problem| panic!("{text}\n{problem:?}"));
     assert_eq!(all.len(), 1, "{text}");
     told(&all.remove(0).action)
 }

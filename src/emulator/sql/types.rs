@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::schema::{Column, ColumnType, DEPTH_MAX, closest};
 
-use super::Fault;
+use super::Problem;
 use super::cursor::{Cursor, Place, shown};
 
 /// The longest VARCHAR of Databricks, in characters.
@@ -59,12 +59,12 @@ const REFUSED: [(&str, &str); 10] = [
 const CHAR: &str = "Databricks pads it with blanks, which this server does not; use VARCHAR(n)";
 
 /// Takes a type; `depth` types are around it.
-pub(super) fn column_type(cursor: &mut Cursor, depth: usize) -> Result<ColumnType, Fault> {
+pub(super) fn column_type(cursor: &mut Cursor, depth: usize) -> Result<ColumnType, Problem> {
     let place = cursor.place();
     // The grammar goes down as deep as the types, on a stack that ends somewhere.
     if depth > DEPTH_MAX {
         let message = format!("types nest deeper than {DEPTH_MAX}");
-        return Err(Fault::new(place, message));
+        return Err(Problem::new(place, message));
     }
     let name = cursor.word("a type")?.to_ascii_uppercase();
     let ty = match name.as_str() {
@@ -85,7 +85,7 @@ pub(super) fn column_type(cursor: &mut Cursor, depth: usize) -> Result<ColumnTyp
                 ColumnType::Map(..) | ColumnType::Array(_) | ColumnType::Struct(_)
             ) {
                 let message = "the key of a MAP must be of a simple type";
-                return Err(Fault::new(key_place, message));
+                return Err(Problem::new(key_place, message));
             }
             cursor.expect(",")?;
             let value = column_type(cursor, depth + 1)?;
@@ -109,24 +109,24 @@ pub(super) fn column_type(cursor: &mut Cursor, depth: usize) -> Result<ColumnTyp
     Ok(ty)
 }
 
-fn simple(name: &str, place: Place) -> Result<ColumnType, Fault> {
+fn simple(name: &str, place: Place) -> Result<ColumnType, Problem> {
     if let Some((_, ty)) = SIMPLE.iter().find(|(known, _)| *known == name) {
         return Ok(ty.clone());
     }
     if let Some((_, reason)) = REFUSED.iter().find(|(known, _)| *known == name) {
         let message = format!("the type {name} has no place here: {reason}");
-        return Err(Fault::new(place, message));
+        return Err(Problem::new(place, message));
     }
     let known = SIMPLE.iter().map(|(name, _)| *name).chain(OTHER);
     let message = format!("expected a type, found {:?}", shown(name));
-    let fault = Fault::new(place, message);
+    let problem = Problem::new(place, message);
     Err(match closest(name, known.clone()) {
-        Some(near) => fault.hint(format!("did you mean {near}?")),
-        None => fault.hint(format!("known: {}", known.collect::<Vec<_>>().join(", "))),
+        Some(near) => problem.hint(format!("did you mean {near}?")),
+        None => problem.hint(format!("known: {}", known.collect::<Vec<_>>().join(", "))),
     })
 }
 
-fn decimal(cursor: &mut Cursor) -> Result<ColumnType, Fault> {
+fn decimal(cursor: &mut Cursor) -> Result<ColumnType, Problem> {
     let place = cursor.place();
     if !cursor.take("(") {
         return Ok(DECIMAL);
@@ -142,19 +142,19 @@ fn decimal(cursor: &mut Cursor) -> Result<ColumnType, Fault> {
         let message = format!(
             "DECIMAL takes 1 to {PRECISION_MAX} digits, of which no more are behind the point"
         );
-        return Err(Fault::new(place, message));
+        return Err(Problem::new(place, message));
     }
     Ok(ColumnType::Decimal { precision, scale })
 }
 
-fn varchar(cursor: &mut Cursor) -> Result<ColumnType, Fault> {
+fn varchar(cursor: &mut Cursor) -> Result<ColumnType, Problem> {
     cursor.expect("(")?;
     let place = cursor.place();
     let length = cursor.number("a number of characters")?;
     let length = length.parse().ok();
     let length = length.filter(|length| (1..=VARCHAR_MAX).contains(length));
     let wrong = || {
-        Fault::new(
+        Problem::new(
             place,
             format!("VARCHAR takes 1 to {VARCHAR_MAX} characters"),
         )
@@ -179,7 +179,7 @@ impl Fields {
         cursor: &mut Cursor,
         what: &str,
         depth: usize,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), Problem> {
         let place = cursor.place();
         let name = cursor.name(&format!("the name of a {what}"))?;
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
@@ -188,11 +188,11 @@ impl Fields {
                 "{what} {:?}: the service takes names of ASCII letters, digits and _ only",
                 shown(name)
             );
-            return Err(Fault::new(place, message));
+            return Err(Problem::new(place, message));
         }
         if !self.names.insert(name.to_ascii_lowercase()) {
             let message = format!("{what} \"{}\" is there already", shown(name));
-            return Err(Fault::new(place, message));
+            return Err(Problem::new(place, message));
         }
         if depth > 0 {
             cursor.take(":");

@@ -4,14 +4,14 @@ use super::*;
 
 /// What is wrong with a text, as `line:column: message (hint)`.
 fn refused(text: &str) -> String {
-    let fault = match statements(text) {
+    let problem = match statements(text) {
         Ok(all) => panic!("{text}\n{all:?}"),
-        Err(fault) => fault,
+        Err(problem) => problem,
     };
-    let Place { line, column } = fault.place;
-    let hint = fault.hint.map(|hint| format!(" ({hint})"));
+    let Place { line, column } = problem.place;
+    let hint = problem.hint.map(|hint| format!(" ({hint})"));
     let hint = hint.unwrap_or_default();
-    format!("{line}:{column}: {}{hint}", fault.message)
+    format!("{line}:{column}: {}{hint}", problem.message)
 }
 
 /// Cases of a table: a text of one or more lines, then a line `=> ` with what is expected.

@@ -97,12 +97,12 @@ proptest! {
                     GRANT SELECT ON TABLE a.b.c TO `p`";
         let mut text = text.to_owned();
         text.insert_str(cut.min(text.len()), piece);
-        if let Err(fault) = statements(&text) {
-            let Place { line, column } = fault.place;
+        if let Err(problem) = statements(&text) {
+            let Place { line, column } = problem.place;
             let lines: Vec<&str> = text.split('\n').collect();
             let at = lines.get(line as usize - 1);
-            prop_assert!(at.is_some(), "{fault:?}\n{text}");
-            prop_assert!(column as usize <= at.unwrap().chars().count() + 1, "{fault:?}\n{text}");
+            prop_assert!(at.is_some(), "{problem:?}\n{text}");
+            prop_assert!(column as usize <= at.unwrap().chars().count() + 1, "{problem:?}\n{text}");
         }
     }
 }
