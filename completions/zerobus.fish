@@ -128,5 +128,6 @@ complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l seed -d 'Se
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l no-auth -d 'Take any token, or none'
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l tls -d 'Speak TLS with a certificate for localhost; clients must trust the CA in DIR/ca.pem'
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l auto-create -d 'Make a table that does not exist from the first stream\'s descriptor'
+complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l discard -d 'Check records and acknowledge them, store nothing: a sink for measuring'
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zerobus -n "__fish_zerobus_using_subcommand completions" -s h -l help -d 'Print help'

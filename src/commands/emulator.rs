@@ -32,6 +32,7 @@ pub(super) async fn run(args: EmulatorArgs) -> Result<u8, Failure> {
         token_ttl: args.token_ttl,
         tls: args.tls,
         auto_create: args.auto_create,
+        discard: args.discard,
         commit_interval: args.commit_interval,
         faults: args.faults,
         seed: args.seed,

@@ -2,6 +2,7 @@
 //! starts and ends it.
 
 mod auth;
+mod buffers;
 mod builder;
 mod catalog;
 mod columns;
@@ -13,6 +14,7 @@ mod descriptor;
 mod faults;
 mod figures;
 mod http;
+mod json_names;
 mod numbers;
 mod plan;
 mod requests;
@@ -21,6 +23,7 @@ mod sink;
 mod status;
 mod table;
 mod tls;
+mod wire_format;
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -81,6 +84,8 @@ pub struct Options {
     pub tls: bool,
     /// Make a table that does not exist from the first stream's descriptor.
     pub auto_create: bool,
+    /// Check records and acknowledge them, store nothing.
+    pub discard: bool,
     /// Least spacing of Delta commits of one table; zero: as soon as rows wait and the last commit ended.
     pub commit_interval: Duration,
     /// Faults on purpose; none: the server behaves.
@@ -102,6 +107,7 @@ impl Options {
             token_ttl: TOKEN_TTL,
             tls: false,
             auto_create: false,
+            discard: false,
             commit_interval: Duration::ZERO,
             faults: Vec::new(),
             seed: 0,
@@ -205,6 +211,7 @@ impl Emulator {
             token_ttl,
             tls,
             auto_create,
+            discard,
             commit_interval,
             faults,
             seed,
@@ -229,6 +236,7 @@ impl Emulator {
             catalog.clone(),
             auth.clone(),
             auto_create,
+            discard,
             faults.clone(),
             activity.clone(),
             stopped.clone(),

@@ -46,6 +46,7 @@ pub(super) struct Service {
     catalog: Arc<Catalog>,
     auth: Arc<Auth>,
     auto_create: bool,
+    discard: bool,
     faults: Option<Arc<Faults>>,
     activity: Arc<Activity>,
     stopped: watch::Receiver<bool>,
@@ -116,6 +117,7 @@ impl Service {
         catalog: Arc<Catalog>,
         auth: Arc<Auth>,
         auto_create: bool,
+        discard: bool,
         faults: Option<Arc<Faults>>,
         activity: Arc<Activity>,
         stopped: watch::Receiver<bool>,
@@ -124,6 +126,7 @@ impl Service {
             catalog,
             auth,
             auto_create,
+            discard,
             faults,
             activity,
             stopped,
@@ -275,7 +278,11 @@ impl Service {
             Some(message) => Format::Proto(plan::plan(&message, &table.columns).map_err(invalid)?),
             None => Format::Json,
         };
-        Ok(Decoder { table, format })
+        Ok(Decoder {
+            table,
+            format,
+            discard: self.discard,
+        })
     }
 
     async fn table(
@@ -359,7 +366,7 @@ async fn read(
     }
 }
 
-/// Decodes chunks and queues them for the table's writer.
+/// Decodes chunks and queues them for the table's writer, if there is anything to keep.
 async fn store(
     decoder: Arc<Decoder>,
     mut chunks: mpsc::Receiver<Result<Chunk, Status>>,
@@ -367,12 +374,14 @@ async fn store(
 ) -> Result<(), Status> {
     while let Some(chunk) = chunks.recv().await {
         let chunk = chunk?;
-        let table = decoder.table.clone();
+        let (table, discard) = (decoder.table.clone(), decoder.discard);
         let decoder = decoder.clone();
         let decoded = tokio::task::spawn_blocking(move || decoder.decode(&chunk))
             .await
             .map_err(|error| Status::internal(format!("decoding failed: {error}")))?;
-        if let Some((batch, offset)) = decoded.good {
+        if let (true, Some((_, offset))) = (discard, &decoded.good) {
+            acks.durable(*offset);
+        } else if let Some((batch, offset)) = decoded.good {
             let queued = table.write(batch, offset, &acks).await;
             queued.map_err(Status::internal)?;
         }

@@ -57,7 +57,7 @@ impl Acks {
     }
 
     // A stream that has gone needs no answer: the sends below may fail.
-    fn durable(&self, offset: i64) {
+    pub(super) fn durable(&self, offset: i64) {
         let _ = self.durable.send(Ok(offset));
     }
 
