@@ -256,15 +256,15 @@ impl Emulator {
         let auth = Arc::new(Auth::new(clients, token_ttl, no_auth, grants));
         let faults = Faults::new(faults, seed, auth.clone(), stopped.clone());
         let cuttable = faults.is_some();
-        let service = Service::new(
-            catalog.clone(),
-            auth.clone(),
+        let service = Service {
+            catalog: catalog.clone(),
+            auth: auth.clone(),
             auto_create,
             discard,
-            faults.clone(),
-            activity.clone(),
-            stopped.clone(),
-        );
+            faults: faults.clone(),
+            activity: activity.clone(),
+            stopped: stopped.clone(),
+        };
         let page = status::router(activity.clone(), catalog.clone(), dir);
         let http =
             http::router(catalog.clone(), auth, faults, activity.clone(), url.clone()).merge(page);

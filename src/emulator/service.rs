@@ -43,13 +43,13 @@ type BoxStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 /// The service and what its streams share.
 #[derive(Clone)]
 pub(super) struct Service {
-    catalog: Arc<Catalog>,
-    auth: Arc<Auth>,
-    auto_create: bool,
-    discard: bool,
-    faults: Option<Arc<Faults>>,
-    activity: Arc<Activity>,
-    stopped: watch::Receiver<bool>,
+    pub(super) catalog: Arc<Catalog>,
+    pub(super) auth: Arc<Auth>,
+    pub(super) auto_create: bool,
+    pub(super) discard: bool,
+    pub(super) faults: Option<Arc<Faults>>,
+    pub(super) activity: Arc<Activity>,
+    pub(super) stopped: watch::Receiver<bool>,
 }
 
 #[tonic::async_trait]
@@ -113,26 +113,6 @@ impl Zerobus for Service {
 }
 
 impl Service {
-    pub(super) fn new(
-        catalog: Arc<Catalog>,
-        auth: Arc<Auth>,
-        auto_create: bool,
-        discard: bool,
-        faults: Option<Arc<Faults>>,
-        activity: Arc<Activity>,
-        stopped: watch::Receiver<bool>,
-    ) -> Self {
-        Self {
-            catalog,
-            auth,
-            auto_create,
-            discard,
-            faults,
-            activity,
-            stopped,
-        }
-    }
-
     fn refused(&self, table: &str, client: &str, status: &Status) {
         let code = format!("{:?}", status.code());
         self.activity

@@ -127,6 +127,7 @@ impl Activity {
             options.tls.then(|| "tls".to_owned()),
             options.no_auth.then(|| "no-auth".to_owned()),
             options.auto_create.then(|| "auto-create".to_owned()),
+            options.discard.then(|| "discard".to_owned()),
             (interval > Duration::ZERO).then(|| format!("commit-interval {interval:?}")),
             (!options.faults.is_empty())
                 .then(|| format!("faults {}, seed {}", options.faults.len(), options.seed)),

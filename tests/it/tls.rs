@@ -197,4 +197,9 @@ fn a_cut_is_one_over_tls_too() {
     landed.sort_unstable();
     landed.dedup();
     assert_eq!(landed, (0..rows).collect::<Vec<_>>());
+    // Nobody has said why: the connection is gone.
+    let server = self::server(&rig, &["--fault", "drop:after=15000"]);
+    let mut command = rig.remote(&server, &["--no-recovery", "rows.ndjson"]);
+    let ran = Ran::of(&command.output().unwrap()).exits(5);
+    assert!(!ran.stderr.contains("is cut"), "{}", ran.stderr);
 }
