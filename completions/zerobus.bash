@@ -66,7 +66,7 @@ _zerobus() {
             return 0
             ;;
         zerobus__subcmd__emulator)
-            opts="-h --dir --listen --client --no-auth --token-ttl --auto-create --commit-interval --fault --seed --help"
+            opts="-h --dir --listen --client --no-auth --token-ttl --tls --auto-create --commit-interval --fault --seed --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

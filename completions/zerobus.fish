@@ -129,6 +129,8 @@ complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l commit-inte
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l fault -d 'A fault on purpose, repeatable: KIND[:KEY=VALUE,...], see --help' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l seed -d 'Settles what faults do by chance: same seed, same order of connections, same faults' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l no-auth -d 'Take any token, or none'
+complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l tls -d 'Speak TLS with a certificate for localhost; clients must trust the CA in DIR/ca.pem'
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l auto-create -d 'Make a table that does not exist from the first stream\'s descriptor'
+complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l discard -d 'Check records and acknowledge them, store nothing: a sink for measuring'
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zerobus -n "__fish_zerobus_using_subcommand completions" -s h -l help -d 'Print help'

@@ -163,7 +163,9 @@ _arguments "${_arguments_options[@]}" : \
 '*--fault=[A fault on purpose, repeatable\: KIND\[\:KEY=VALUE,...\], see --help]:SPEC:_default' \
 '--seed=[Settles what faults do by chance\: same seed, same order of connections, same faults]:N:_default' \
 '(--client)--no-auth[Take any token, or none]' \
+'--tls[Speak TLS with a certificate for localhost; clients must trust the CA in DIR/ca.pem]' \
 '--auto-create[Make a table that does not exist from the first stream'\''s descriptor]' \
+'--discard[Check records and acknowledge them, store nothing\: a sink for measuring]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
 && ret=0

@@ -6,7 +6,7 @@ use reqwest::{StatusCode, Url};
 use serde_json::{Value, json};
 
 use super::secret::Secret;
-use super::status::{chain, said, seconds};
+use super::status::{chain, said, seconds, unanswered};
 use crate::protocol::{Fault, FaultClass};
 use crate::schema::TableName;
 
@@ -116,6 +116,7 @@ impl TokenSource {
             ("authorization_details", authorization_details(&self.table)),
         ];
         let asked = Instant::now();
+        let unanswered = |e: reqwest::Error| unanswered(&format!("no token from {}", self.url), &e);
         let answer = self
             .http
             .post(self.url.clone())
@@ -123,14 +124,11 @@ impl TokenSource {
             .form(&form)
             .send()
             .await
-            .map_err(|e| Fault::transient(format!("no token from {}: {}", self.url, chain(&e))))?;
+            .map_err(unanswered)?;
         let status = answer.status();
         let after = answer.headers().get("retry-after");
         let after = after.and_then(|v| v.to_str().ok()).and_then(seconds);
-        let body = answer
-            .bytes()
-            .await
-            .map_err(|e| Fault::transient(format!("no token from {}: {}", self.url, chain(&e))))?;
+        let body = answer.bytes().await.map_err(unanswered)?;
         if !status.is_success() {
             return Err(self.refusal(status, after, &body));
         }

@@ -60,7 +60,7 @@ impl Local {
     }
 
     pub(super) fn service(&self) -> Service {
-        let url = format!("http://{}", self.emulator.address());
+        let url = self.emulator.url().to_owned();
         Service {
             endpoint: url.clone(),
             workspace_url: url,

@@ -456,6 +456,10 @@ pub fn service_failure(fault: &Fault) -> Failure {
             Failure::new(Kind::NotFound, format!("the table was not found: {fault}"))
                 .hint("check --table; the table must exist before it is loaded")
         }
+        FaultClass::Untrusted => {
+            Failure::new(Kind::Settings, format!("the server's certificate is not trusted: {fault}"))
+                .hint("trust the server's CA with SSL_CERT_FILE=FILE, a PEM file, and name the server as its certificate does")
+        }
         FaultClass::Transient | FaultClass::Throttled(_) => {
             Failure::new(Kind::Unavailable, format!("the service is unavailable: {fault}"))
                 .hint("check --endpoint and the network; the same command may succeed later")
