@@ -43,7 +43,9 @@ pub struct FieldPlan {
     pub shape: Shape,
     /// The type of the value, element or map value.
     pub ty: ValueType,
-    /// proto2 `required`.
+    /// A flag or a comment has named the type of its column.
+    pub hinted: bool,
+    /// Every row must have it: proto2 `required`, or a column that is never NULL.
     pub required: bool,
     /// Index into the message's `oneofs`.
     pub oneof: Option<usize>,

@@ -151,7 +151,7 @@ impl Planner<'_> {
                 }
             });
             let column = columns.get(field.name());
-            let (shape, ty) = self.field_type(field, column.map(|c| &c.ty))?;
+            let (shape, (ty, hinted)) = self.field_type(field, column.map(|c| &c.ty))?;
             // A list that is missing is empty, never NULL.
             let never_null = shape == Shape::Single && column.is_some_and(|c| !c.nullable);
             by_name
@@ -162,6 +162,7 @@ impl Planner<'_> {
                 number: field.number(),
                 shape,
                 ty,
+                hinted,
                 required: never_null || field.cardinality() == Cardinality::Required,
                 oneof,
             });
@@ -182,7 +183,7 @@ impl Planner<'_> {
         &mut self,
         field: &FieldDescriptor,
         column: Option<&ColumnType>,
-    ) -> Result<(Shape, ValueType), SchemaError> {
+    ) -> Result<(Shape, (ValueType, bool)), SchemaError> {
         if field.is_group() {
             return Err(refuse(field, "is a group, which a table has no column for")
                 .hint("declare a nested message instead"));
@@ -211,12 +212,13 @@ impl Planner<'_> {
         Ok((shape, ty))
     }
 
+    /// The type, and whether a flag or a comment has named it.
     fn value_type(
         &mut self,
         field: &FieldDescriptor,
         kind: &Kind,
         column: Option<&ColumnType>,
-    ) -> Result<ValueType, SchemaError> {
+    ) -> Result<(ValueType, bool), SchemaError> {
         let ty = match kind {
             Kind::Message(message) => match well_known(message) {
                 Some(Some(ty)) => ty,
@@ -242,7 +244,7 @@ impl Planner<'_> {
             },
         };
         if let Some(given) = self.types.remove(self.path.as_str()) {
-            return as_column(ty, given).map_err(|needs| {
+            return as_column(ty, given).map(|ty| (ty, true)).map_err(|needs| {
                 let what = format!("--type {}={given} needs a field of type {needs}", self.path);
                 match scalar(kind) {
                     Some(is) => SchemaError::of_flag(format!("{what}, it is {}", is.name())),
@@ -252,8 +254,11 @@ impl Planner<'_> {
         }
         match hints::of_field(field)? {
             // A column that the field does not fit is told by the check.
-            None => Ok(column.map_or(ty, |column| as_column(ty, column).unwrap_or(ty))),
-            Some(hint) => as_column(ty, &hint).map_err(|needs| {
+            None => {
+                let of_column = column.and_then(|column| as_column(ty, column).ok());
+                Ok((of_column.unwrap_or(ty), false))
+            }
+            Some(hint) => as_column(ty, &hint).map(|ty| (ty, true)).map_err(|needs| {
                 let what = format!("has the hint {hint}, which needs the type {needs}");
                 refuse(field, &what)
             }),
