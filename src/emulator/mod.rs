@@ -17,7 +17,9 @@ mod plan;
 mod requests;
 mod service;
 mod sink;
+mod support;
 mod table;
+mod upkeep;
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -144,6 +146,14 @@ pub enum EmulatorError {
         /// The table's three-part name.
         table: String,
         /// What is wrong.
+        message: String,
+    },
+    /// A table asks of its writers what this server does not do.
+    #[error("table {table} {message}")]
+    Unsupported {
+        /// The table's three-part name.
+        table: String,
+        /// What it asks.
         message: String,
     },
     /// The server ended abnormally.

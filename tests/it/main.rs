@@ -5,6 +5,7 @@
 
 mod compressed;
 mod decompress;
+mod delta_upkeep;
 mod docs;
 mod emulator;
 mod emulator_faults;
