@@ -4,6 +4,7 @@
 mod auth;
 mod builder;
 mod catalog;
+mod cells;
 mod columns;
 mod decode;
 mod decode_json;
@@ -14,6 +15,7 @@ mod faults;
 mod http;
 mod numbers;
 mod plan;
+mod read;
 mod requests;
 mod service;
 mod sink;
@@ -45,6 +47,7 @@ use self::faults::{Faults, Io};
 use self::service::Service;
 
 pub use self::faults::Fault;
+pub use self::read::{LocalTable, local_tables};
 
 /// A stream may have this much on its way before the server has read it.
 const STREAM_WINDOW_BYTES: u32 = 8 << 20;

@@ -16,6 +16,7 @@ mod load;
 mod nasty;
 mod options;
 mod oracle;
+mod peek;
 mod poison;
 mod random;
 mod record;
