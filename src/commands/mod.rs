@@ -20,6 +20,7 @@ mod local;
 mod peek;
 mod record;
 mod schema;
+mod table;
 
 use record::record_plan;
 

@@ -13,7 +13,7 @@ use deltalake_core::arrow::array::RecordBatch;
 use deltalake_core::arrow::datatypes::SchemaRef;
 use deltalake_core::checkpoints::create_checkpoint;
 use deltalake_core::kernel::transaction::{CommitData, TransactionError};
-use deltalake_core::kernel::{Action, Version};
+use deltalake_core::kernel::{Action, Metadata, Version};
 use deltalake_core::logstore::{CommitOrBytes, LogStoreRef};
 use deltalake_core::parquet::basic::Compression;
 use deltalake_core::parquet::file::properties::WriterProperties;
@@ -27,6 +27,7 @@ use uuid::Uuid;
 use crate::schema::Column;
 
 use super::delta_types::from_delta;
+use super::figures::Figures;
 use super::support;
 use super::upkeep::{Merge, Merged, SmallFile, SmallFiles};
 
@@ -56,9 +57,12 @@ pub(super) struct Sink {
     /// Writes merged files; none while a merge has it.
     merger: Option<RecordBatchWriter>,
     columns: Vec<Column>,
+    metadata: Metadata,
     small: SmallFiles,
     /// The last version that is known to exist.
     version: Version,
+    /// The table's size at `version`.
+    pub(super) figures: Figures,
     /// The last version that was thought of for a checkpoint.
     maintained: Version,
     /// Whether files that were replaced long ago have been looked for since the opening.
@@ -91,8 +95,10 @@ impl Sink {
             writer: writer(&table)?,
             merger: Some(writer(&table)?),
             columns,
+            metadata: state.metadata().clone(),
             small,
             version,
+            figures: Figures::of(&table)?,
             maintained: version,
             swept: false,
         })
@@ -101,6 +107,11 @@ impl Sink {
     /// The columns of the table.
     pub(super) fn columns(&self) -> &[Column] {
         &self.columns
+    }
+
+    /// What else the log says of the table as a whole.
+    pub(super) fn metadata(&self) -> &Metadata {
+        &self.metadata
     }
 
     /// The Arrow schema that batches must have.
@@ -198,6 +209,7 @@ impl Sink {
             match log.write_commit_entry(next, bytes, Uuid::new_v4()).await {
                 Ok(()) => {
                     self.version = next;
+                    self.figures = self.figures.after(next, &data.actions);
                     self.small.apply(&data.actions);
                     return Ok(true);
                 }
@@ -269,6 +281,7 @@ impl Sink {
         }
         self.version = fresh.version;
         self.small = fresh.small;
+        self.figures = fresh.figures;
         Ok(())
     }
 }

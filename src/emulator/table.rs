@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use deltalake_core::arrow::array::RecordBatch;
 use deltalake_core::arrow::datatypes::SchemaRef;
+use deltalake_core::kernel::Metadata;
 use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::{DeltaTableError, TableProperty};
 use tokio::runtime::Handle;
@@ -19,6 +20,7 @@ use crate::schema::{Column, TableName};
 
 use super::EmulatorError;
 use super::delta_types::to_delta;
+use super::figures::Figures;
 use super::sink::{OpenError, Sink};
 use super::upkeep::{Merged, SmallFile};
 
@@ -36,6 +38,11 @@ pub(super) struct Table {
     pub(super) columns: Vec<Column>,
     /// The Arrow form of `columns`, as the Delta writer wants it.
     pub(super) schema: SchemaRef,
+    figures: watch::Receiver<Figures>,
+    /// Its id, comment and properties, as they were when it was opened.
+    pub(super) metadata: Metadata,
+    /// Its directory.
+    pub(super) location: String,
     queue: mpsc::UnboundedSender<Write>,
     /// Bounds the queue, in units of [`ROOM_BYTES`].
     room: Arc<Semaphore>,
@@ -60,7 +67,7 @@ impl Acks {
     }
 
     // A stream that has gone needs no answer: the sends below may fail.
-    fn durable(&self, offset: i64) {
+    pub(super) fn durable(&self, offset: i64) {
         let _ = self.durable.send(Ok(offset));
     }
 
@@ -80,6 +87,11 @@ struct Write {
 }
 
 impl Table {
+    /// How large the table is as of its last commit.
+    pub(super) fn figures(&self) -> Figures {
+        *self.figures.borrow()
+    }
+
     /// Queues rows, waiting for room; `offset` is acknowledged once they are committed.
     ///
     /// # Errors
@@ -148,11 +160,16 @@ pub(super) async fn open(
         Err(error) => return Err(EmulatorError::table(name, error.to_string())),
     };
     let columns = sink.columns().to_vec();
+    let metadata = sink.metadata().clone();
+    let (figures, known) = watch::channel(sink.figures);
     let (queue, queued) = mpsc::unbounded_channel();
     let table = Table {
         name: name.clone(),
         columns,
         schema: sink.schema(),
+        figures: known,
+        metadata,
+        location: utf8(&path, name)?.to_owned(),
         queue,
         room: Arc::new(Semaphore::new(QUEUE_BYTES_MAX / ROOM_BYTES)),
     };
@@ -161,6 +178,7 @@ pub(super) async fn open(
         path,
         sink: Some(sink),
         merging: None,
+        figures,
         queued,
         commit_interval,
         stopped,
@@ -197,6 +215,7 @@ struct Writer {
     sink: Option<Sink>,
     /// Small files being merged, beside the commits.
     merging: Option<Merging>,
+    figures: watch::Sender<Figures>,
     queued: mpsc::UnboundedReceiver<Write>,
     commit_interval: Duration,
     stopped: watch::Receiver<bool>,
@@ -342,6 +361,7 @@ impl Writer {
         });
         match job.await {
             Ok(Ok((sink, outcome))) => {
+                self.figures.send_replace(sink.figures);
                 self.sink = Some(sink);
                 outcome.map_err(|error| error.to_string())
             }
