@@ -29,6 +29,7 @@ complete -c zerobus -n "__fish_zerobus_needs_command" -s V -l version -d 'Print 
 complete -c zerobus -n "__fish_zerobus_needs_command" -f -a "ingest" -d 'Load NDJSON or CSV rows into a table'
 complete -c zerobus -n "__fish_zerobus_needs_command" -f -a "schema" -d 'Look at the schema of a record'
 complete -c zerobus -n "__fish_zerobus_needs_command" -f -a "emulator" -d 'Run a local Zerobus: gRPC, OAuth and Delta tables on one port'
+complete -c zerobus -n "__fish_zerobus_needs_command" -f -a "peek" -d 'Show a local table: schema, row count, first rows'
 complete -c zerobus -n "__fish_zerobus_needs_command" -f -a "completions" -d 'Print the completions of a shell'
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l table -d 'The table, as catalog.schema.table' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l endpoint -d 'The Zerobus endpoint [env: ZEROBUS_ENDPOINT]' -r
@@ -136,4 +137,10 @@ complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l enforce-gra
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l auto-create -d 'Make a table that does not exist from the first stream\'s descriptor'
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l discard -d 'Check records and acknowledge them, store nothing: a sink for measuring'
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zerobus -n "__fish_zerobus_using_subcommand peek" -l local -d 'Where the tables are: DIR/CATALOG/SCHEMA/TABLE' -r -F
+complete -c zerobus -n "__fish_zerobus_using_subcommand peek" -l table -d 'The table; without it all tables are listed' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand peek" -s n -l rows -d 'How many rows to show' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand peek" -s o -l output -d 'The form on standard output' -r -f -a "text\t'For people'
+json\t'One JSON object on one line'"
+complete -c zerobus -n "__fish_zerobus_using_subcommand peek" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zerobus -n "__fish_zerobus_using_subcommand completions" -s h -l help -d 'Print help'

@@ -173,6 +173,21 @@ _arguments "${_arguments_options[@]}" : \
 '--help[Print help (see more with '\''--help'\'')]' \
 && ret=0
 ;;
+(peek)
+_arguments "${_arguments_options[@]}" : \
+'()--local=[Where the tables are\: DIR/CATALOG/SCHEMA/TABLE]:DIR:_files' \
+'--table=[The table; without it all tables are listed]:CATALOG.SCHEMA.TABLE:_default' \
+'-n+[How many rows to show]:N:_default' \
+'--rows=[How many rows to show]:N:_default' \
+'-o+[The form on standard output]:OUTPUT:((text\:"For people"
+json\:"One JSON object on one line"))' \
+'--output=[The form on standard output]:OUTPUT:((text\:"For people"
+json\:"One JSON object on one line"))' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+'::path -- The directory of a table, or of tables, as with --local:_files' \
+&& ret=0
+;;
 (completions)
 _arguments "${_arguments_options[@]}" : \
 '-h[Print help]' \
@@ -191,6 +206,7 @@ _zerobus_commands() {
 'ingest:Load NDJSON or CSV rows into a table' \
 'schema:Look at the schema of a record' \
 'emulator:Run a local Zerobus\: gRPC, OAuth and Delta tables on one port' \
+'peek:Show a local table\: schema, row count, first rows' \
 'completions:Print the completions of a shell' \
     )
     _describe -t commands 'zerobus commands' commands "$@"
@@ -209,6 +225,11 @@ _zerobus__subcmd__emulator_commands() {
 _zerobus__subcmd__ingest_commands() {
     local commands; commands=()
     _describe -t commands 'zerobus ingest commands' commands "$@"
+}
+(( $+functions[_zerobus__subcmd__peek_commands] )) ||
+_zerobus__subcmd__peek_commands() {
+    local commands; commands=()
+    _describe -t commands 'zerobus peek commands' commands "$@"
 }
 (( $+functions[_zerobus__subcmd__schema_commands] )) ||
 _zerobus__subcmd__schema_commands() {

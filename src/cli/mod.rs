@@ -6,6 +6,8 @@ use clap::{Parser, Subcommand};
 mod emulator;
 mod ingest;
 mod parse;
+#[cfg(feature = "emulator")]
+mod peek;
 mod record;
 mod schema;
 #[cfg(feature = "emulator")]
@@ -17,6 +19,8 @@ pub use ingest::{
     AmbiguousArg, CompressionArg, FormatArg, IngestArgs, OutputArg, ProgressArg, TableCheckArg,
     TimestampUnit, UnknownFields,
 };
+#[cfg(feature = "emulator")]
+pub use peek::PeekArgs;
 pub use record::RecordArgs;
 pub use schema::{SchemaCommand, SchemaShowArgs};
 #[cfg(feature = "emulator")]
@@ -49,6 +53,10 @@ pub enum Command {
     #[cfg(feature = "emulator")]
     #[command(after_help = emulator::EXAMPLES)]
     Emulator(EmulatorArgs),
+    /// Show a local table: schema, row count, first rows
+    #[cfg(feature = "emulator")]
+    #[command(after_help = peek::EXAMPLES)]
+    Peek(PeekArgs),
     /// Print the completions of a shell
     Completions {
         /// The shell

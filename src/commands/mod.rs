@@ -11,9 +11,13 @@ mod completions;
 #[cfg(feature = "emulator")]
 mod emulator;
 mod flags;
+#[cfg(feature = "emulator")]
+mod grid;
 mod ingest;
 #[cfg(feature = "emulator")]
 mod local;
+#[cfg(feature = "emulator")]
+mod peek;
 mod record;
 mod schema;
 mod table;
@@ -30,6 +34,8 @@ pub async fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Schema(command) => schema::run(&command),
         #[cfg(feature = "emulator")]
         Command::Emulator(args) => emulator::run(args).await,
+        #[cfg(feature = "emulator")]
+        Command::Peek(args) => peek::run(args).await,
         Command::Completions { shell } => completions::run(shell),
     }
 }

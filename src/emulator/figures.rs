@@ -1,6 +1,6 @@
 //! How large a table is, by what its Delta log says.
 
-use deltalake_core::kernel::{Add, Version};
+use deltalake_core::kernel::{Action, Version};
 use deltalake_core::{DeltaTable, DeltaTableError};
 use serde::Serialize;
 
@@ -32,11 +32,27 @@ impl Figures {
         Ok(figures)
     }
 
-    /// The same table once a commit has added files.
-    pub(super) fn after(mut self, version: Version, added: &[Added]) -> Self {
+    /// The same table once a commit of this server stands: one that adds rows, or one that
+    /// puts other files in the place of some, with the same rows.
+    pub(super) fn after(mut self, version: Version, actions: &[Action]) -> Self {
         self.version = version;
-        for &Added { rows, bytes } in added {
-            self.add(rows, bytes);
+        for action in actions {
+            match action {
+                Action::Add(add) => {
+                    let stats = add.get_stats().ok().flatten();
+                    let rows = match add.data_change {
+                        true => stats.and_then(|stats| u64::try_from(stats.num_records).ok()),
+                        false => Some(0),
+                    };
+                    self.add(rows, add.size);
+                }
+                Action::Remove(remove) => {
+                    let bytes = remove.size.unwrap_or(0).max(0) as u64;
+                    self.files = self.files.saturating_sub(1);
+                    self.bytes = self.bytes.saturating_sub(bytes);
+                }
+                _ => {}
+            }
         }
         self
     }
@@ -46,21 +62,5 @@ impl Figures {
         self.rows = self.rows.zip(rows).map(sum);
         self.files += 1;
         self.bytes = self.bytes.saturating_add(bytes.max(0) as u64);
-    }
-}
-
-/// A file on its way into a table.
-pub(super) struct Added {
-    rows: Option<u64>,
-    bytes: i64,
-}
-
-impl From<&Add> for Added {
-    fn from(add: &Add) -> Self {
-        let stats = add.get_stats().ok().flatten();
-        Self {
-            rows: stats.and_then(|stats| u64::try_from(stats.num_records).ok()),
-            bytes: add.size,
-        }
     }
 }

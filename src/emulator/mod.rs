@@ -5,6 +5,7 @@ mod auth;
 mod buffers;
 mod builder;
 mod catalog;
+mod cells;
 mod columns;
 mod decode;
 mod decode_json;
@@ -20,15 +21,18 @@ mod json_names;
 mod numbers;
 mod plan;
 mod privileges;
+mod read;
 mod requests;
 mod service;
 mod sink;
 mod sql;
 mod status;
+mod support;
 mod table;
 mod tls;
 mod token;
 mod unity;
+mod upkeep;
 mod wire_format;
 
 use std::fs::{File, TryLockError};
@@ -60,6 +64,7 @@ use self::status::Activity;
 use self::tls::Tls;
 
 pub use self::faults::Fault;
+pub use self::read::{LocalTable, local_tables};
 pub use self::sql::{SqlError, SqlScript};
 
 /// A stream may have this much on its way before the server has read it.
@@ -180,6 +185,14 @@ pub enum EmulatorError {
         /// The table's three-part name.
         table: String,
         /// What is wrong.
+        message: String,
+    },
+    /// A table asks of its writers what this server does not do.
+    #[error("table {table} {message}")]
+    Unsupported {
+        /// The table's three-part name.
+        table: String,
+        /// What it asks.
         message: String,
     },
     /// The server ended abnormally.

@@ -266,7 +266,11 @@ impl Service {
         name: &TableName,
         message: Option<&prost_reflect::MessageDescriptor>,
     ) -> Result<Arc<Table>, Status> {
-        let failed = |error: EmulatorError| Status::internal(error.to_string());
+        let failed = |error: EmulatorError| match error {
+            // For good: trying again changes nothing.
+            EmulatorError::Unsupported { .. } => Status::invalid_argument(error.to_string()),
+            error => Status::internal(error.to_string()),
+        };
         if let Some(table) = self.catalog.get(name).await.map_err(failed)? {
             return Ok(table);
         }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use deltalake_core::DeltaTableError;
 use deltalake_core::arrow::array::RecordBatch;
 use deltalake_core::arrow::datatypes::SchemaRef;
 use deltalake_core::kernel::Metadata;
 use deltalake_core::operations::create::CreateBuilder;
+use deltalake_core::{DeltaTableError, TableProperty};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
@@ -21,12 +21,17 @@ use crate::schema::{Column, TableName};
 use super::EmulatorError;
 use super::delta_types::to_delta;
 use super::figures::Figures;
-use super::sink::Sink;
+use super::sink::{OpenError, Sink};
+use super::upkeep::{Merged, SmallFile};
 
 /// Decoded rows that wait for the writer, over all streams of a table.
 const QUEUE_BYTES_MAX: usize = 64 << 20;
 /// The grain in which the queue's room is counted.
 const ROOM_BYTES: usize = 1 << 10;
+/// How long a table made here keeps files that were merged into others, for readers of
+/// older versions.
+const MERGED_FILES_KEPT: &str = "interval 1 days";
+
 /// An open table.
 pub(super) struct Table {
     pub(super) name: TableName,
@@ -136,6 +141,10 @@ pub(super) async fn create(
         .with_location(utf8(path, name)?)
         .with_table_name(name.table())
         .with_columns(fields)
+        .with_configuration_property(
+            TableProperty::DeletedFileRetentionDuration,
+            Some(MERGED_FILES_KEPT),
+        )
         .with_configuration(properties.map(|(key, value)| (key, Some(value))))
         // Keys of the user's own are kept, too.
         .with_raise_if_key_not_exists(false);
@@ -155,19 +164,23 @@ pub(super) async fn open(
     commit_interval: Duration,
     stopped: watch::Receiver<bool>,
 ) -> Result<Option<(Table, JoinHandle<()>)>, EmulatorError> {
-    let fail = |message: String| EmulatorError::table(name, message);
     if !path.join("_delta_log").is_dir() {
         return Ok(None);
     }
-    let location = utf8(&path, name)?.to_owned();
-    let sink = match Sink::open(&location).await {
+    let sink = match Sink::open(&path).await {
         Ok(sink) => sink,
-        Err(DeltaTableError::NotATable(_)) => return Ok(None),
-        Err(error) => return Err(fail(format!("cannot be opened: {error}"))),
+        Err(OpenError::Delta(DeltaTableError::NotATable(_))) => return Ok(None),
+        Err(error @ OpenError::Unsupported(_)) => {
+            return Err(EmulatorError::Unsupported {
+                table: name.to_string(),
+                message: error.to_string(),
+            });
+        }
+        Err(error) => return Err(EmulatorError::table(name, error.to_string())),
     };
-    let columns = sink.columns().map_err(fail)?;
+    let columns = sink.columns().to_vec();
+    let metadata = sink.metadata().clone();
     let (figures, known) = watch::channel(sink.figures);
-    let metadata = sink.metadata().map_err(fail)?;
     let (queue, queued) = mpsc::unbounded_channel();
     let table = Table {
         name: name.clone(),
@@ -175,14 +188,15 @@ pub(super) async fn open(
         schema: sink.schema(),
         figures: known,
         metadata,
-        location: location.clone(),
+        location: utf8(&path, name)?.to_owned(),
         queue,
         room: Arc::new(Semaphore::new(QUEUE_BYTES_MAX / ROOM_BYTES)),
     };
     let writer = Writer {
         name: name.clone(),
-        location,
+        path,
         sink: Some(sink),
+        merging: None,
         figures,
         queued,
         commit_interval,
@@ -197,12 +211,29 @@ fn utf8<'a>(path: &'a Path, name: &TableName) -> Result<&'a str, EmulatorError> 
     path.to_str().ok_or_else(refuse)
 }
 
+/// A merge under way: what it merges, and its end.
+struct Merging {
+    files: Vec<SmallFile>,
+    job: JoinHandle<Result<Merged, DeltaTableError>>,
+}
+
+impl Merging {
+    async fn end(&mut self) -> Result<Merged, String> {
+        match (&mut self.job).await {
+            Ok(merged) => merged.map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
 /// The one task that writes a table.
 struct Writer {
     name: TableName,
-    location: String,
+    path: PathBuf,
     /// None after it was lost; opened again for the next rows.
     sink: Option<Sink>,
+    /// Small files being merged, beside the commits.
+    merging: Option<Merging>,
     figures: watch::Sender<Figures>,
     queued: mpsc::UnboundedReceiver<Write>,
     commit_interval: Duration,
@@ -212,7 +243,17 @@ struct Writer {
 
 impl Writer {
     async fn run(mut self) {
-        while let Some(first) = self.queued.recv().await {
+        loop {
+            let first = tokio::select! {
+                biased;
+                first = self.queued.recv() => first,
+                merged = ended(&mut self.merging) => {
+                    self.replace(merged).await;
+                    self.merge().await;
+                    continue;
+                }
+            };
+            let Some(first) = first else { break };
             // The last offset of each stream in this window.
             let mut window: Vec<(Arc<Acks>, i64)> = Vec::new();
             let outcome = self.fill_and_commit(first, &mut window).await;
@@ -226,6 +267,7 @@ impl Writer {
                     let _ = self
                         .with_sink(async |sink: &mut Sink| sink.maintain().await)
                         .await;
+                    self.merge().await;
                 }
                 Err(reason) => {
                     let reason = format!("table {}: rows not stored: {reason}", self.name);
@@ -238,6 +280,44 @@ impl Writer {
                 }
             }
         }
+        if self.merging.is_some() {
+            let merged = ended(&mut self.merging).await;
+            self.replace(merged).await;
+        }
+    }
+
+    /// Takes over a merge that has ended, and starts the next one. That merging fails
+    /// harms no row: the files stay as they are.
+    async fn merge(&mut self) {
+        if self
+            .merging
+            .as_ref()
+            .is_some_and(|merging| merging.job.is_finished())
+        {
+            let merged = ended(&mut self.merging).await;
+            self.replace(merged).await;
+        }
+        if self.merging.is_some() {
+            return;
+        }
+        let Some(sink) = &mut self.sink else { return };
+        let Some(merge) = sink.merge() else { return };
+        let files = merge.files.clone();
+        let handle = Handle::current();
+        let job = tokio::task::spawn_blocking(move || handle.block_on(merge.run()));
+        self.merging = Some(Merging { files, job });
+    }
+
+    async fn replace(&mut self, merged: Result<Merged, Vec<SmallFile>>) {
+        let _ = self
+            .with_sink(async move |sink: &mut Sink| match merged {
+                Ok(merged) => sink.replace(merged).await,
+                Err(files) => {
+                    sink.forget(&files);
+                    Ok(())
+                }
+            })
+            .await;
     }
 
     /// Writes `first` and what waits behind it until a commit is due, then commits.
@@ -286,16 +366,16 @@ impl Writer {
         F: AsyncFnOnce(&mut Sink) -> Result<(), DeltaTableError> + Send + 'static,
     {
         let sink = self.sink.take();
-        let location = self.location.clone();
+        let path = self.path.clone();
         let handle = Handle::current();
         let job = tokio::task::spawn_blocking(move || {
             handle.block_on(async move {
                 let mut sink = match sink {
                     Some(sink) => sink,
-                    None => Sink::open(&location).await?,
+                    None => Sink::open(&path).await?,
                 };
                 let outcome = work(&mut sink).await;
-                Ok::<_, DeltaTableError>((sink, outcome))
+                Ok::<_, OpenError>((sink, outcome))
             })
         });
         match job.await {
@@ -304,8 +384,19 @@ impl Writer {
                 self.sink = Some(sink);
                 outcome.map_err(|error| error.to_string())
             }
-            Ok(Err(error)) => Err(format!("the table cannot be opened again: {error}")),
+            Ok(Err(error)) => Err(format!("the table {error} again")),
             Err(error) => Err(format!("the writer ended abnormally: {error}")),
         }
     }
+}
+
+/// The end of the merge under way: what was merged, or the files that cannot be. Waits for
+/// ever if there is none.
+async fn ended(merging: &mut Option<Merging>) -> Result<Merged, Vec<SmallFile>> {
+    let Some(under_way) = merging else {
+        return std::future::pending().await;
+    };
+    let merged = under_way.end().await;
+    let files = merging.take().map(|merging| merging.files);
+    merged.map_err(|_| files.unwrap_or_default())
 }

@@ -5,6 +5,7 @@
 
 mod compressed;
 mod decompress;
+mod delta_upkeep;
 mod docs;
 mod emulator;
 mod emulator_faults;
@@ -15,6 +16,7 @@ mod load;
 mod nasty;
 mod options;
 mod oracle;
+mod peek;
 mod poison;
 mod random;
 mod record;

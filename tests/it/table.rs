@@ -35,25 +35,27 @@ pub fn files(table: &Path) -> Vec<String> {
 
 /// The rows of a table as JSON objects, in the order of their commits.
 pub fn rows(table: &Path) -> Vec<Value> {
-    let mut rows = Vec::new();
-    for file in files(table) {
-        let file = File::open(table.join(file)).unwrap();
-        let reader = ParquetRecordBatchReaderBuilder::try_new(file)
-            .unwrap()
-            .build()
-            .unwrap();
-        let mut writer = ArrayWriter::new(Vec::new());
-        for batch in reader {
-            writer.write(&batch.unwrap()).unwrap();
-        }
-        writer.finish().unwrap();
-        let text = writer.into_inner();
-        if !text.is_empty() {
-            let batch: Vec<Value> = serde_json::from_slice(&text).unwrap();
-            rows.extend(batch);
-        }
+    let files = files(table);
+    files
+        .iter()
+        .flat_map(|file| rows_of(&table.join(file)))
+        .collect()
+}
+
+/// The rows of one data file.
+pub fn rows_of(file: &Path) -> Vec<Value> {
+    let file = File::open(file).unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+    let mut writer = ArrayWriter::new(Vec::new());
+    for batch in reader.build().unwrap() {
+        writer.write(&batch.unwrap()).unwrap();
     }
-    rows
+    writer.finish().unwrap();
+    let text = writer.into_inner();
+    match text.is_empty() {
+        true => Vec::new(),
+        false => serde_json::from_slice(&text).unwrap(),
+    }
 }
 
 /// Column name → type, as the table's schema in the log has them.
