@@ -12,6 +12,7 @@ mod delta_types;
 mod descriptor;
 mod faults;
 mod http;
+mod instants;
 mod numbers;
 mod plan;
 mod requests;
