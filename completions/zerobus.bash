@@ -66,7 +66,7 @@ _zerobus() {
             return 0
             ;;
         zerobus__subcmd__emulator)
-            opts="-h --dir --listen --client --no-auth --token-ttl --auto-create --commit-interval --fault --seed --help"
+            opts="-h --dir --listen --client --no-auth --token-ttl --tls --auto-create --commit-interval --fault --seed --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -108,7 +108,7 @@ _zerobus() {
             return 0
             ;;
         zerobus__subcmd__ingest)
-            opts="-I -q -o -h --table --endpoint --workspace-url --workspace-id --client-id --client-secret --client-secret-file --token --token-file --allow-plaintext --local --proto --proto-path --descriptor-set --message --type --json --format --compression --max-line --skip --limit --min-rows --delimiter --quote --no-header --columns --null --trim --map --set --timestamp-unit --timezone --ambiguous --allow-epoch --unknown-fields --max-errors --rejects --dry-run --check-first --max-inflight --max-inflight-bytes --streams --batch-records --batch-bytes --linger --rate-limit --no-recovery --recovery-timeout --recovery-backoff --recovery-retries --recovery-deadline --ack-timeout --flush-timeout --shutdown-timeout --checkpoint --resume --progress --quiet --output --help"
+            opts="-I -q -o -h --table --endpoint --workspace-url --workspace-id --client-id --client-secret --client-secret-file --token --token-file --allow-plaintext --local --proto --proto-path --descriptor-set --message --type --json --table-check --format --compression --max-line --skip --limit --min-rows --delimiter --quote --no-header --columns --null --trim --map --set --timestamp-unit --timezone --ambiguous --allow-epoch --unknown-fields --max-errors --rejects --dry-run --check-first --max-inflight --max-inflight-bytes --streams --batch-records --batch-bytes --linger --rate-limit --no-recovery --recovery-timeout --recovery-backoff --recovery-retries --recovery-deadline --ack-timeout --flush-timeout --shutdown-timeout --checkpoint --resume --progress --quiet --output --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -176,6 +176,10 @@ _zerobus() {
                     ;;
                 --type)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --table-check)
+                    COMPREPLY=($(compgen -W "auto require off" -- "${cur}"))
                     return 0
                     ;;
                 --format)

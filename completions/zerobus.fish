@@ -45,6 +45,9 @@ complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -s I -l proto-pa
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l descriptor-set -d 'A compiled FileDescriptorSet, instead of --proto' -r -F
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l message -d 'The record\'s message [default: the file\'s only or first one]' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l type -d 'The column type of a field, such as price=decimal(10,2); beats @delta, repeatable' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l table-check -d 'Whether the record is compared with the table first; auto: if its schema can be fetched' -r -f -a "auto\t'If Unity Catalog can be asked; a warning if not'
+require\t'Or else the load fails'
+off\t'Never'"
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l format -d 'How rows are read; auto: by the file\'s name, ndjson for standard input' -r -f -a "auto\t'By the file\'s name'
 ndjson\t'One JSON object a line'
 json\t'One array of objects, or objects one after another'
@@ -126,6 +129,8 @@ complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l commit-inte
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l fault -d 'A fault on purpose, repeatable: KIND[:KEY=VALUE,...], see --help' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l seed -d 'Settles what faults do by chance: same seed, same order of connections, same faults' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l no-auth -d 'Take any token, or none'
+complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l tls -d 'Speak TLS with a certificate for localhost; clients must trust the CA in DIR/ca.pem'
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l auto-create -d 'Make a table that does not exist from the first stream\'s descriptor'
+complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l discard -d 'Check records and acknowledge them, store nothing: a sink for measuring'
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zerobus -n "__fish_zerobus_using_subcommand completions" -s h -l help -d 'Print help'

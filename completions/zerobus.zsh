@@ -46,6 +46,9 @@ _arguments "${_arguments_options[@]}" : \
 '--descriptor-set=[A compiled FileDescriptorSet, instead of --proto]:FILE:_files' \
 '--message=[The record'\''s message \[default\: the file'\''s only or first one\]]:NAME:_default' \
 '*--type=[The column type of a field, such as price=decimal(10,2); beats @delta, repeatable]:FIELD=TYPE:_default' \
+'--table-check=[Whether the record is compared with the table first; auto\: if its schema can be fetched]:HOW:((auto\:"If Unity Catalog can be asked; a warning if not"
+require\:"Or else the load fails"
+off\:"Never"))' \
 '--format=[How rows are read; auto\: by the file'\''s name, ndjson for standard input]:FORMAT:((auto\:"By the file'\''s name"
 ndjson\:"One JSON object a line"
 json\:"One array of objects, or objects one after another"
@@ -160,7 +163,9 @@ _arguments "${_arguments_options[@]}" : \
 '*--fault=[A fault on purpose, repeatable\: KIND\[\:KEY=VALUE,...\], see --help]:SPEC:_default' \
 '--seed=[Settles what faults do by chance\: same seed, same order of connections, same faults]:N:_default' \
 '(--client)--no-auth[Take any token, or none]' \
+'--tls[Speak TLS with a certificate for localhost; clients must trust the CA in DIR/ca.pem]' \
 '--auto-create[Make a table that does not exist from the first stream'\''s descriptor]' \
+'--discard[Check records and acknowledge them, store nothing\: a sink for measuring]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
 && ret=0

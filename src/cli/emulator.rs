@@ -67,9 +67,15 @@ pub struct EmulatorArgs {
     /// How long a token is valid
     #[arg(long, value_name = "DURATION", value_parser = parse::duration, default_value = "1h")]
     pub token_ttl: Duration,
+    /// Speak TLS with a certificate for localhost; clients must trust the CA in DIR/ca.pem
+    #[arg(long)]
+    pub tls: bool,
     /// Make a table that does not exist from the first stream's descriptor
     #[arg(long)]
     pub auto_create: bool,
+    /// Check records and acknowledge them, store nothing: a sink for measuring
+    #[arg(long)]
+    pub discard: bool,
     /// The least spacing of a table's Delta commits; 0s: as soon as rows wait
     #[arg(long, value_name = "DURATION", value_parser = parse::duration, default_value = "0s")]
     pub commit_interval: Duration,

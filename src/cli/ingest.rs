@@ -83,6 +83,9 @@ pub struct IngestArgs {
     /// Send rows as JSON records, which the service converts
     #[arg(long, help_heading = "Schema", conflicts_with_all = ["proto", "descriptor_set"])]
     pub json: bool,
+    /// Whether the record is compared with the table first; auto: if its schema can be fetched
+    #[arg(long, value_enum, value_name = "HOW", default_value_t = TableCheckArg::Auto, help_heading = "Schema")]
+    pub table_check: TableCheckArg,
 
     /// How rows are read; auto: by the file's name, ndjson for standard input
     #[arg(long, value_enum, default_value_t = FormatArg::Auto, help_heading = "Input")]
@@ -253,6 +256,17 @@ pub enum FormatArg {
     Csv,
     /// Tab-separated, with a header
     Tsv,
+}
+
+/// `--table-check`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TableCheckArg {
+    /// If Unity Catalog can be asked; a warning if not
+    Auto,
+    /// Or else the load fails
+    Require,
+    /// Never
+    Off,
 }
 
 /// `--compression`.

@@ -12,8 +12,8 @@ mod schema;
 #[cfg(feature = "emulator")]
 pub use emulator::EmulatorArgs;
 pub use ingest::{
-    AmbiguousArg, CompressionArg, FormatArg, IngestArgs, OutputArg, ProgressArg, TimestampUnit,
-    UnknownFields,
+    AmbiguousArg, CompressionArg, FormatArg, IngestArgs, OutputArg, ProgressArg, TableCheckArg,
+    TimestampUnit, UnknownFields,
 };
 pub use record::RecordArgs;
 pub use schema::{SchemaCommand, SchemaShowArgs};

@@ -14,7 +14,7 @@ use tonic::{Code, Streaming};
 
 use super::codec::{RecordKind, Request, StreamCodec};
 use super::secret::Secret;
-use super::status::{chain, fault};
+use super::status::{chain, fault, plaintext_fault, unanswered};
 use super::token::TokenSource;
 use crate::protocol::{Fault, FaultClass};
 use crate::schema::TableName;
@@ -113,16 +113,18 @@ impl Connector {
     }
 
     async fn create(&self, token: &Secret) -> Result<Connection, (Code, Fault)> {
-        let channel: Channel = self.endpoint.connect().await.map_err(|e| {
-            let message = format!("cannot connect to {}: {}", self.target.endpoint, chain(&e));
-            (Code::Unavailable, Fault::transient(message))
-        })?;
+        let unconnected = |e: tonic::transport::Error| {
+            let what = format!("cannot connect to {}", self.target.endpoint);
+            (Code::Unavailable, unanswered(&what, &e))
+        };
+        let channel: Channel = self.endpoint.connect().await.map_err(unconnected)?;
         let mut grpc = Grpc::new(channel);
-        grpc.ready().await.map_err(|e| {
-            let message = format!("cannot connect to {}: {}", self.target.endpoint, chain(&e));
-            (Code::Unavailable, Fault::transient(message))
-        })?;
-        let failed = |status: tonic::Status| (status.code(), fault(&status));
+        grpc.ready().await.map_err(unconnected)?;
+        let is_plaintext = self.target.endpoint.starts_with("http://");
+        let failed = |status: tonic::Status| match is_plaintext {
+            true => (status.code(), plaintext_fault(&status)),
+            false => (status.code(), fault(&status)),
+        };
 
         let (requests, mut queue) = mpsc::channel(REQUESTS_QUEUED_MAX);
         let create = Request::Create(CreateIngestStreamRequest {

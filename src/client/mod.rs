@@ -8,6 +8,7 @@ mod secret;
 mod status;
 mod supply;
 mod token;
+mod unity;
 
 pub use codec::RecordKind;
 pub use connect::{Connector, Target};

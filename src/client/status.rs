@@ -3,9 +3,14 @@
 use std::error::Error;
 use std::time::Duration;
 
+use serde_json::Value;
 use tonic::{Code, Status};
 
 use crate::protocol::{Fault, FaultClass};
+
+/// What is added to the words of libraries where only one side speaks TLS.
+const NO_TLS: &str = " (the server speaks no TLS on this port: is it http://?)";
+const PERHAPS_TLS: &str = " (if the server speaks TLS on this port, name it as https://)";
 
 /// The fault that a status stands for.
 pub(super) fn fault(status: &Status) -> Fault {
@@ -56,6 +61,45 @@ fn retry_after(status: &Status) -> Option<Duration> {
 pub(super) fn seconds(value: &str) -> Option<Duration> {
     let seconds: u64 = value.trim().parse().ok()?;
     Some(Duration::from_secs(seconds.min(3_600)))
+}
+
+/// The fault of a connection or a request that got no answer.
+pub(super) fn unanswered(what: &str, error: &dyn Error) -> Fault {
+    let text = format!("{what}: {}", chain(error));
+    // The words of rustls and hyper: their own types are lost on the way.
+    if text.contains("invalid peer certificate") {
+        return Fault::new(FaultClass::Untrusted, text);
+    }
+    let advice = match () {
+        () if text.contains("InvalidContentType") => NO_TLS,
+        () if text.contains("invalid HTTP version") => PERHAPS_TLS,
+        () => "",
+    };
+    Fault::transient(format!("{text}{advice}"))
+}
+
+/// The end of a stream before it was created, over plaintext.
+pub(super) fn plaintext_fault(status: &Status) -> Fault {
+    let mut fault = fault(status);
+    // What the server itself says has no source.
+    if status.source().is_some() {
+        fault.message.push_str(PERHAPS_TLS);
+    }
+    fault
+}
+
+/// What is said of an answer's body at most, in characters.
+const SHOWN_MAX: usize = 300;
+
+/// What the body of an HTTP answer says: the first of these keys, or else all of it.
+pub(super) fn said(body: &[u8], keys: &[&str]) -> String {
+    let object = serde_json::from_slice::<Value>(body).ok();
+    let text = object
+        .as_ref()
+        .and_then(|o| keys.iter().find_map(|k| o[*k].as_str()));
+    let text = text.map_or_else(|| String::from_utf8_lossy(body), Into::into);
+    let shown = text.chars().filter(|c| !c.is_control());
+    shown.take(SHOWN_MAX).collect()
 }
 
 /// An error and its causes in one line.

@@ -6,7 +6,7 @@ use reqwest::{StatusCode, Url};
 use serde_json::{Value, json};
 
 use super::secret::Secret;
-use super::status::{chain, seconds};
+use super::status::{chain, said, seconds, unanswered};
 use crate::protocol::{Fault, FaultClass};
 use crate::schema::TableName;
 
@@ -26,11 +26,11 @@ pub enum Credentials {
 
 /// Hands out tokens for one table.
 pub struct TokenSource {
-    http: reqwest::Client,
+    pub(super) http: reqwest::Client,
     /// `{workspace}/oidc/v1/token`
-    url: Url,
+    pub(super) url: Url,
     workspace_id: String,
-    table: TableName,
+    pub(super) table: TableName,
     credentials: Credentials,
     cached: Option<Cached>,
 }
@@ -41,8 +41,6 @@ struct Cached {
     expires_at: Instant,
 }
 
-/// What is said of an answer's body at most, in characters.
-const SHOWN_MAX: usize = 300;
 /// A token is renewed when less than this, or half of its life, remains.
 const RENEW_BEFORE: Duration = Duration::from_secs(300);
 
@@ -118,6 +116,7 @@ impl TokenSource {
             ("authorization_details", authorization_details(&self.table)),
         ];
         let asked = Instant::now();
+        let unanswered = |e: reqwest::Error| unanswered(&format!("no token from {}", self.url), &e);
         let answer = self
             .http
             .post(self.url.clone())
@@ -125,14 +124,11 @@ impl TokenSource {
             .form(&form)
             .send()
             .await
-            .map_err(|e| Fault::transient(format!("no token from {}: {}", self.url, chain(&e))))?;
+            .map_err(unanswered)?;
         let status = answer.status();
         let after = answer.headers().get("retry-after");
         let after = after.and_then(|v| v.to_str().ok()).and_then(seconds);
-        let body = answer
-            .bytes()
-            .await
-            .map_err(|e| Fault::transient(format!("no token from {}: {}", self.url, chain(&e))))?;
+        let body = answer.bytes().await.map_err(unanswered)?;
         if !status.is_success() {
             return Err(self.refusal(status, after, &body));
         }
@@ -173,19 +169,7 @@ impl TokenSource {
             s if s.is_server_error() => FaultClass::Transient,
             _ => FaultClass::Credentials,
         };
-        let said = serde_json::from_slice::<Value>(body).ok();
-        let said = said.as_ref().and_then(|v| {
-            let text = ["error_description", "message", "error"]
-                .iter()
-                .find_map(|k| v[*k].as_str());
-            text.map(str::to_owned)
-        });
-        let said = said.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned());
-        let said: String = said
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(SHOWN_MAX)
-            .collect();
+        let said = said(body, &["error_description", "message", "error"]);
         Fault::new(class, format!("{} answered {status}: {said}", self.url))
     }
 }

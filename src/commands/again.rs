@@ -76,7 +76,7 @@ pub(super) fn command(arguments: impl IntoIterator<Item = OsString>, how: GoOn) 
 }
 
 /// A word as a POSIX shell reads it back.
-fn quote(word: &str) -> String {
+pub(super) fn quote(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         return word.to_owned();

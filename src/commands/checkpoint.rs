@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::again::{self, GoOn};
+use super::table::Record;
 use crate::cli::IngestArgs;
 use crate::error::{Failure, Kind};
 use crate::input::{Format, Input};
@@ -11,7 +12,6 @@ use crate::load::{
     Checkpoint, CheckpointFile, Identity, Keeping, Rejects, Rest, Start, absolute, rest,
 };
 use crate::report::write_line;
-use crate::transcode::Target;
 
 /// A load by its checkpoint.
 pub(super) struct Kept {
@@ -118,6 +118,26 @@ impl Kept {
         Ok(rejects)
     }
 
+    /// Now the table's id is known: a load that goes on must go into the same table.
+    pub(super) fn belongs_to(&mut self, id: Option<String>, place: &Path) -> Result<(), Failure> {
+        let known = &mut self.checkpoint.identity.table_id;
+        match (&*known, id) {
+            (Some(was), Some(is)) if *was != is => {
+                let message = format!(
+                    "is the checkpoint of another load: the table was made anew since (its id was {was}, and is {is})"
+                );
+                Err(Failure::new(Kind::Settings, message)
+                    .at(place.display().to_string(), None)
+                    .hint("give the new table a checkpoint of its own: all rows are loaded again"))
+            }
+            (_, Some(is)) => {
+                *known = Some(is);
+                Ok(())
+            }
+            (_, None) => Ok(()),
+        }
+    }
+
     pub(super) fn keeping(self, max_inflight: u32) -> Keeping {
         Keeping {
             file: self.file,
@@ -128,7 +148,7 @@ impl Kept {
 }
 
 /// What a load is, for its checkpoint.
-pub(super) fn identity(args: &IngestArgs, target: &Target, workspace: String) -> Identity {
+pub(super) fn identity(args: &IngestArgs, record: &Record, workspace: String) -> Identity {
     let name = |value: &dyn std::fmt::Debug| format!("{value:?}").to_lowercase();
     let mut framing = format!(
         "--format {} --compression {}",
@@ -155,10 +175,8 @@ pub(super) fn identity(args: &IngestArgs, target: &Target, workspace: String) ->
     Identity {
         workspace,
         table: args.table.to_string(),
-        message: match target {
-            Target::Proto(plan) => Some(plan.root().name.clone()),
-            Target::Json => None,
-        },
+        table_id: None,
+        message: record.message(args),
         framing,
     }
 }

@@ -2,6 +2,7 @@
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::again::quote;
 use crate::cli::EmulatorArgs;
 use crate::client::Secret;
 use crate::emulator::{Emulator, Options};
@@ -29,13 +30,19 @@ pub(super) async fn run(args: EmulatorArgs) -> Result<u8, Failure> {
         clients,
         no_auth: args.no_auth,
         token_ttl: args.token_ttl,
+        tls: args.tls,
         auto_create: args.auto_create,
+        discard: args.discard,
         commit_interval: args.commit_interval,
         faults: args.faults,
         seed: args.seed,
     })
     .await?;
-    let url = format!("http://{}", emulator.address());
+    let url = emulator.url();
+    let ca = emulator.ca().map_or(String::new(), |ca| {
+        let ca = quote(&ca.display().to_string());
+        format!("export SSL_CERT_FILE={ca}\n")
+    });
     let secret = match made {
         true => format!("export DATABRICKS_CLIENT_SECRET={secret}"),
         // One that was given is known to whom it concerns.
@@ -44,6 +51,7 @@ pub(super) async fn run(args: EmulatorArgs) -> Result<u8, Failure> {
     super::print(&format!(
         "export ZEROBUS_ENDPOINT={url}\n\
          export DATABRICKS_HOST={url}\n\
+         {ca}\
          export DATABRICKS_CLIENT_ID={id}\n\
          {secret}\n"
     ))?;

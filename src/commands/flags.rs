@@ -3,7 +3,6 @@
 use std::io::IsTerminal as _;
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::FileTypeExt as _;
-use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
@@ -90,20 +89,6 @@ fn stdin_is_given() -> bool {
     })
 }
 
-pub(super) fn record(args: &IngestArgs) -> Result<transcode::Target, Failure> {
-    if args.json {
-        return match (&args.record.message, args.record.types.first()) {
-            (None, None) => Ok(transcode::Target::Json),
-            _ => Err(Failure::new(
-                Kind::Usage,
-                "--message and --type need --proto or --descriptor-set",
-            )),
-        };
-    }
-    let plan = super::record_plan(&args.record)?;
-    Ok(transcode::Target::Proto(Arc::new(plan)))
-}
-
 fn mapping(
     args: &IngestArgs,
     target: &transcode::Target,
@@ -172,19 +157,22 @@ pub(super) fn options(
     })
 }
 
+pub(super) fn tokens(args: &IngestArgs, service: &Service) -> Result<TokenSource, Failure> {
+    TokenSource::new(
+        &service.workspace_url,
+        &service.workspace_id,
+        &args.table,
+        service.credentials.clone(),
+    )
+    .map_err(|e| Failure::new(Kind::Settings, e.message))
+}
+
 pub(super) fn connector(
     args: &IngestArgs,
     target: &transcode::Target,
     service: Service,
+    tokens: TokenSource,
 ) -> Result<Connector, Failure> {
-    let settings = |e: crate::protocol::Fault| Failure::new(Kind::Settings, e.message);
-    let tokens = TokenSource::new(
-        &service.workspace_url,
-        &service.workspace_id,
-        &args.table,
-        service.credentials,
-    )
-    .map_err(settings)?;
     let (kind, descriptor) = match target {
         transcode::Target::Proto(plan) => (RecordKind::Proto, plan.descriptor.clone().into()),
         transcode::Target::Json => (RecordKind::Json, bytes::Bytes::new()),
@@ -195,7 +183,7 @@ pub(super) fn connector(
         kind,
         descriptor,
     };
-    Connector::new(target, tokens).map_err(settings)
+    Connector::new(target, tokens).map_err(|e| Failure::new(Kind::Settings, e.message))
 }
 
 pub(super) fn config(args: &IngestArgs) -> Config {

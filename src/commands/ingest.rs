@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::again::{self, GoOn};
 use super::checkpoint::{self, Kept};
 use super::flags;
+use super::table::Record;
 use crate::cli::{IngestArgs, OutputArg};
 use crate::error::{Failure, Kind, exit};
 use crate::input::{Format, Input};
@@ -76,18 +77,12 @@ fn go_on(args: &IngestArgs, outcome: &Outcome) -> Option<GoOn> {
 
 async fn load(args: &IngestArgs) -> Result<Outcome, Failure> {
     let mut work = Prepared::new(args)?;
-    if args.check_first {
-        let job = work.job(None);
-        let outcome = work.show(|observer| load::dry_run(job, observer)).await;
-        if outcome.failure.is_some() {
-            return Ok(outcome);
-        }
-    }
-    if args.dry_run {
-        let job = work.job(rejects(args)?);
+    // A dry run without a target is wrong usage.
+    if let (true, Some(target)) = (args.dry_run, work.target.take()) {
+        let options = flags::options(args, &target, &work.load_id)?;
+        let job = work.job(&target, &options, rejects(args)?);
         return Ok(work.show(|observer| load::dry_run(job, observer)).await);
     }
-
     let mut kept = work.kept()?;
     if let Some(kept) = &kept
         && kept.nothing_left
@@ -96,7 +91,7 @@ async fn load(args: &IngestArgs) -> Result<Outcome, Failure> {
     }
     #[cfg(feature = "emulator")]
     let local = match &args.local {
-        Some(dir) => Some(super::local::start(dir, &args.table, &work.target).await?),
+        Some(dir) => Some(super::local::start(dir, &args.table, &work.record).await?),
         None => None,
     };
     #[cfg(feature = "emulator")]
@@ -110,13 +105,33 @@ async fn load(args: &IngestArgs) -> Result<Outcome, Failure> {
         write_line(&format!("warning: {warning}"));
     }
 
-    let connector = flags::connector(args, &work.target, service)?;
+    let mut tokens = flags::tokens(args, &service)?;
+    let (target, table_id) = work.record.over_table(args, &mut tokens).await?;
+    if let (Some(kept), Some(path)) = (&mut kept, &args.checkpoint) {
+        kept.belongs_to(table_id, path)?;
+    }
+    let options = flags::options(args, &target, &work.load_id)?;
+    if args.check_first {
+        let job = work.job(&target, &options, None);
+        let outcome = work.show(|observer| load::dry_run(job, observer)).await;
+        if outcome.failure.is_some() {
+            return Ok(outcome);
+        }
+    }
+    #[cfg(feature = "emulator")]
+    if let Some(local) = &local {
+        local.make_table(&args.table, &target).await?;
+    }
+    let connector = flags::connector(args, &target, service, tokens)?;
     let rejects = match (&mut kept, &args.rejects) {
         (Some(kept), Some(path)) => Some(kept.rejects(path)?),
         _ => rejects(args)?,
     };
-    let mut job = work.job(rejects);
+    let mut job = work.job(&target, &options, rejects);
     if let Some(kept) = kept {
+        work.bytes = work
+            .bytes
+            .map(|all| all.saturating_sub(work.settled(&kept)));
         job.before = kept.checkpoint.mark();
         job.resent_before = kept.checkpoint.resent;
         for (input, start) in job.inputs.iter_mut().zip(kept.starts.iter().flatten()) {
@@ -147,8 +162,9 @@ async fn load(args: &IngestArgs) -> Result<Outcome, Failure> {
 struct Prepared<'a> {
     args: &'a IngestArgs,
     inputs: Vec<(Input, Format)>,
-    target: transcode::Target,
-    options: transcode::Options,
+    record: Record,
+    /// What rows become by the flags alone.
+    target: Option<transcode::Target>,
     load_id: String,
     /// Bytes that are left of all inputs, where that is known.
     bytes: Option<u64>,
@@ -157,9 +173,13 @@ struct Prepared<'a> {
 impl<'a> Prepared<'a> {
     fn new(args: &'a IngestArgs) -> Result<Self, Failure> {
         let inputs = flags::inputs(args)?;
-        let target = flags::record(args)?;
+        let record = Record::of(args)?;
+        let target = record.target(args)?;
         let load_id = format!("{:032x}", fastrand::u128(..));
-        let options = flags::options(args, &target, &load_id)?;
+        // Wrong usage is told before anything is opened.
+        if let Some(target) = &target {
+            flags::options(args, target, &load_id)?;
+        }
         check_rejects(args, &inputs)?;
         if args.check_first && inputs.iter().any(|(i, _)| i.is_stream()) {
             let message =
@@ -173,8 +193,8 @@ impl<'a> Prepared<'a> {
         Ok(Self {
             args,
             inputs,
+            record,
             target,
-            options,
             load_id,
             bytes: sizes.into_iter().sum(),
         })
@@ -187,23 +207,31 @@ impl<'a> Prepared<'a> {
             Some(dir) => checkpoint::local_workspace(dir),
             None => Service::resolve(args, &environment)?.workspace_url,
         };
-        let identity = checkpoint::identity(args, &self.target, workspace);
+        let identity = checkpoint::identity(args, &self.record, workspace);
         let kept = Kept::open(args, &self.inputs, identity, &self.load_id)?;
         if let Some(kept) = &kept {
-            let settled = kept.starts.iter().flatten().zip(&self.inputs);
-            let settled = settled.map(|(start, (input, _))| match start {
-                Start::Beginning => 0,
-                Start::At { source_bytes, .. } => *source_bytes,
-                Start::Nowhere => input.examine().ok().flatten().unwrap_or(0),
-            });
-            let settled: u64 = settled.sum();
-            self.bytes = self.bytes.map(|all| all.saturating_sub(settled));
-            self.options = flags::options(args, &self.target, &kept.checkpoint.load_id)?;
+            self.load_id.clone_from(&kept.checkpoint.load_id);
         }
         Ok(kept)
     }
 
-    fn job(&self, rejects: Option<Rejects>) -> Job {
+    /// Bytes of the inputs that an earlier run has settled.
+    fn settled(&self, kept: &Kept) -> u64 {
+        let starts = kept.starts.iter().flatten().zip(&self.inputs);
+        let settled = starts.map(|(start, (input, _))| match start {
+            Start::Beginning => 0,
+            Start::At { source_bytes, .. } => *source_bytes,
+            Start::Nowhere => input.examine().ok().flatten().unwrap_or(0),
+        });
+        settled.sum()
+    }
+
+    fn job(
+        &self,
+        target: &transcode::Target,
+        options: &transcode::Options,
+        rejects: Option<Rejects>,
+    ) -> Job {
         let args = self.args;
         let input = |(input, format): &(Input, Format)| JobInput {
             input: input.clone(),
@@ -222,8 +250,8 @@ impl<'a> Prepared<'a> {
                 limit: args.limit,
                 min_rows: args.min_rows,
             },
-            target: self.target.clone(),
-            options: self.options.clone(),
+            target: target.clone(),
+            options: options.clone(),
             max_errors: args.max_errors,
             rejects,
             shutdown_timeout: args.shutdown_timeout,

@@ -4,6 +4,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
+use super::table::Record;
 use crate::client::{Credentials, Secret};
 use crate::emulator::{Emulator, EmulatorError, Options};
 use crate::error::{Failure, Kind};
@@ -20,36 +21,46 @@ pub(super) struct Local {
 
 const CLIENT_ID: &str = "local";
 
-/// Starts the server, and makes the table from the record if it does not exist.
+/// Starts the server. Only a record that is declared can make the table.
 pub(super) async fn start(
     dir: &Path,
     table: &TableName,
-    target: &Target,
+    record: &Record,
 ) -> Result<Local, Failure> {
     let secret = super::emulator::random_secret();
     let client = (CLIENT_ID.to_owned(), secret.expose().to_owned());
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let emulator = Emulator::start(Options::new(dir, listen, client)).await?;
-    match target {
-        Target::Proto(plan) => {
-            emulator
-                .create_table(table, &columns::of_record(plan))
-                .await?;
-        }
-        Target::Json => {
-            if !emulator.table_exists(table).await? {
-                let message = format!("table {table} does not exist under {}", dir.display());
-                return Err(Failure::new(Kind::NotFound, message)
-                    .hint("--json needs a table that exists; a load with --proto makes one"));
-            }
-        }
+    let needs = match record {
+        Record::Declared(_) => None,
+        Record::Json => Some("--json needs a table that exists; a load with --proto makes one"),
+        Record::OfTable => Some("--proto declares a record, from which the table is made"),
+    };
+    if let Some(hint) = needs
+        && !emulator.table_exists(table).await?
+    {
+        let message = format!("table {table} does not exist under {}", dir.display());
+        return Err(Failure::new(Kind::NotFound, message).hint(hint));
     }
     Ok(Local { emulator, secret })
 }
 
 impl Local {
+    /// Makes the table from the record if it does not exist.
+    pub(super) async fn make_table(
+        &self,
+        table: &TableName,
+        target: &Target,
+    ) -> Result<(), Failure> {
+        if let Target::Proto(plan) = target {
+            let columns = columns::of_record(plan);
+            self.emulator.create_table(table, &columns).await?;
+        }
+        Ok(())
+    }
+
     pub(super) fn service(&self) -> Service {
-        let url = format!("http://{}", self.emulator.address());
+        let url = self.emulator.url().to_owned();
         Service {
             endpoint: url.clone(),
             workspace_url: url,

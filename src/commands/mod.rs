@@ -16,6 +16,7 @@ mod ingest;
 mod local;
 mod record;
 mod schema;
+mod table;
 
 use record::record_plan;
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::cli::{OutputArg, SchemaCommand, SchemaShowArgs};
 use crate::error::{Failure, Kind, exit};
-use crate::schema::plan::{FieldPlan, MessagePlan, Shape, ValueType};
+use crate::schema::plan::{MessagePlan, ValueType};
 use crate::schema::{ColumnType, RecordPlan, columns};
 
 pub(super) fn run(command: &SchemaCommand) -> Result<u8, Failure> {
@@ -50,28 +50,13 @@ fn describe(plan: &RecordPlan, message: &MessagePlan, prefix: &str, lines: &mut 
         lines.push(Line {
             path: path.clone(),
             number: field.number,
-            protobuf: protobuf_type(plan, field),
+            protobuf: plan.protobuf_type(field),
             delta: column.ty,
             nullable: column.nullable,
         });
         if let ValueType::Message(index) = field.ty {
             describe(plan, &plan.messages[index], &format!("{path}."), lines);
         }
-    }
-}
-
-/// The type as it is sent: well-known types are scalars by then.
-fn protobuf_type(plan: &RecordPlan, field: &FieldPlan) -> String {
-    let value = match (field.ty, field.ty.scalar()) {
-        (ValueType::Message(index), _) => plan.messages[index].name.clone(),
-        (ValueType::Enum(index), _) => plan.enums[index].name.clone(),
-        (_, Some(scalar)) => scalar.name().to_owned(),
-        (_, None) => String::new(),
-    };
-    match field.shape {
-        Shape::Single => value,
-        Shape::Repeated | Shape::Packed => format!("repeated {value}"),
-        Shape::Map(key) => format!("map<{}, {value}>", key.name()),
     }
 }
 

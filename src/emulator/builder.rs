@@ -2,54 +2,66 @@
 
 use std::sync::Arc;
 
-use deltalake_core::arrow::array::{
-    ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder, Float32Builder,
-    Float64Builder, Int8Builder, Int16Builder, Int32Builder, Int64Builder, ListArray, MapArray,
-    StringBuilder, StructArray, TimestampMicrosecondBuilder,
+use deltalake_core::arrow::array::{ArrayRef, ListArray, MapArray, NullBufferBuilder, StructArray};
+use deltalake_core::arrow::datatypes::{
+    DataType, Date32Type, Decimal128Type, FieldRef, Fields, Float32Type, Float64Type, Int8Type,
+    Int16Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType,
 };
-use deltalake_core::arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
-use deltalake_core::arrow::datatypes::{DataType, FieldRef, Fields};
 use deltalake_core::arrow::error::ArrowError;
 use serde::de::IgnoredAny;
 
 use crate::schema::ColumnType;
 
+use super::buffers::{Blobs, Booleans, Ends, Fixed};
 use super::columns::{Cell, cells};
 use super::numbers::{DATE_DAYS, TIMESTAMP_MICROS, parse_decimal, scale_integer};
 
 /// The values of a column so far.
 pub(super) enum Builder {
-    Boolean(BooleanBuilder),
-    TinyInt(Int8Builder),
-    SmallInt(Int16Builder),
-    Int(Int32Builder),
-    BigInt(Int64Builder),
-    Float(Float32Builder),
-    Double(Float64Builder),
-    Decimal(Decimal128Builder, u8, u8),
+    Boolean(Booleans),
+    TinyInt(Fixed<Int8Type>),
+    SmallInt(Fixed<Int16Type>),
+    Int(Fixed<Int32Type>),
+    BigInt(Fixed<Int64Type>),
+    Float(Fixed<Float32Type>),
+    Double(Fixed<Float64Type>),
+    Decimal(DecimalBuilder),
     /// STRING, and VARCHAR with its length in characters.
-    Text(StringBuilder, Option<u32>),
-    Variant(StringBuilder),
-    Binary(BinaryBuilder),
-    Date(Date32Builder),
-    /// TIMESTAMP and TIMESTAMP_NTZ; true: a wall clock.
-    Timestamp(TimestampMicrosecondBuilder, bool),
+    Text(Blobs, Option<u32>),
+    Variant(Blobs),
+    Binary(Blobs),
+    Date(Fixed<Date32Type>),
+    Timestamp(TimestampBuilder),
     Struct(StructBuilder),
     List(ListBuilder),
     Map(MapBuilder),
 }
 
+pub(super) struct DecimalBuilder {
+    data_type: DataType,
+    values: Fixed<Decimal128Type>,
+    precision: u8,
+    scale: u8,
+}
+
+/// TIMESTAMP and TIMESTAMP_NTZ.
+pub(super) struct TimestampBuilder {
+    data_type: DataType,
+    values: Fixed<TimestampMicrosecondType>,
+    /// It is TIMESTAMP_NTZ.
+    pub(super) wall_clock: bool,
+}
+
 pub(super) struct StructBuilder {
     fields: Fields,
     pub(super) cells: Vec<Cell>,
-    valid: Vec<bool>,
+    nulls: NullBufferBuilder,
 }
 
 pub(super) struct ListBuilder {
     field: FieldRef,
     pub(super) element: Box<Builder>,
-    offsets: Vec<i32>,
-    valid: Vec<bool>,
+    ends: Ends,
 }
 
 pub(super) struct MapBuilder {
@@ -57,33 +69,45 @@ pub(super) struct MapBuilder {
     entry: Fields,
     pub(super) key: Box<Builder>,
     pub(super) value: Box<Builder>,
-    offsets: Vec<i32>,
-    valid: Vec<bool>,
+    ends: Ends,
 }
 
 impl Builder {
     pub(super) fn new(ty: &ColumnType, data_type: &DataType) -> Result<Self, String> {
         let unlike = || format!("the Arrow type {data_type} does not hold {ty}");
         Ok(match ty {
-            ColumnType::Boolean => Self::Boolean(BooleanBuilder::new()),
-            ColumnType::TinyInt => Self::TinyInt(Int8Builder::new()),
-            ColumnType::SmallInt => Self::SmallInt(Int16Builder::new()),
-            ColumnType::Int => Self::Int(Int32Builder::new()),
-            ColumnType::BigInt => Self::BigInt(Int64Builder::new()),
-            ColumnType::Float => Self::Float(Float32Builder::new()),
-            ColumnType::Double => Self::Double(Float64Builder::new()),
+            ColumnType::Boolean => Self::Boolean(Booleans::new()),
+            ColumnType::TinyInt => Self::TinyInt(Fixed::new()),
+            ColumnType::SmallInt => Self::SmallInt(Fixed::new()),
+            ColumnType::Int => Self::Int(Fixed::new()),
+            ColumnType::BigInt => Self::BigInt(Fixed::new()),
+            ColumnType::Float => Self::Float(Fixed::new()),
+            ColumnType::Double => Self::Double(Fixed::new()),
             ColumnType::Decimal { precision, scale } => {
-                let builder = Decimal128Builder::new().with_data_type(data_type.clone());
-                Self::Decimal(builder, *precision, *scale)
+                if !matches!(data_type, DataType::Decimal128(..)) {
+                    return Err(unlike());
+                }
+                Self::Decimal(DecimalBuilder {
+                    data_type: data_type.clone(),
+                    values: Fixed::new(),
+                    precision: *precision,
+                    scale: *scale,
+                })
             }
-            ColumnType::String => Self::Text(StringBuilder::new(), None),
-            ColumnType::Varchar(n) => Self::Text(StringBuilder::new(), Some(*n)),
-            ColumnType::Variant => Self::Variant(StringBuilder::new()),
-            ColumnType::Binary => Self::Binary(BinaryBuilder::new()),
-            ColumnType::Date => Self::Date(Date32Builder::new()),
+            ColumnType::String => Self::Text(Blobs::new(), None),
+            ColumnType::Varchar(n) => Self::Text(Blobs::new(), Some(*n)),
+            ColumnType::Variant => Self::Variant(Blobs::new()),
+            ColumnType::Binary => Self::Binary(Blobs::new()),
+            ColumnType::Date => Self::Date(Fixed::new()),
             ColumnType::Timestamp | ColumnType::TimestampNtz => {
-                let builder = TimestampMicrosecondBuilder::new().with_data_type(data_type.clone());
-                Self::Timestamp(builder, *ty == ColumnType::TimestampNtz)
+                if !matches!(data_type, DataType::Timestamp(TimeUnit::Microsecond, _)) {
+                    return Err(unlike());
+                }
+                Self::Timestamp(TimestampBuilder {
+                    data_type: data_type.clone(),
+                    values: Fixed::new(),
+                    wall_clock: *ty == ColumnType::TimestampNtz,
+                })
             }
             ColumnType::Struct(columns) => {
                 let DataType::Struct(fields) = data_type else {
@@ -92,7 +116,7 @@ impl Builder {
                 Self::Struct(StructBuilder {
                     fields: fields.clone(),
                     cells: cells(columns, fields)?,
-                    valid: Vec::new(),
+                    nulls: NullBufferBuilder::new(0),
                 })
             }
             ColumnType::Array(element) => {
@@ -102,8 +126,7 @@ impl Builder {
                 Self::List(ListBuilder {
                     field: field.clone(),
                     element: Box::new(Self::new(element, field.data_type())?),
-                    offsets: vec![0],
-                    valid: Vec::new(),
+                    ends: Ends::new(),
                 })
             }
             ColumnType::Map(key, value) => {
@@ -121,30 +144,29 @@ impl Builder {
                     key: Box::new(Self::new(key, key_field.data_type())?),
                     value: Box::new(Self::new(value, value_field.data_type())?),
                     entry: entry.clone(),
-                    offsets: vec![0],
-                    valid: Vec::new(),
+                    ends: Ends::new(),
                 })
             }
+            ColumnType::Other(_) => return Err(unlike()),
         })
     }
 
     pub(super) fn push_null(&mut self) {
         match self {
-            Self::Boolean(b) => b.append_null(),
-            Self::TinyInt(b) => b.append_null(),
-            Self::SmallInt(b) => b.append_null(),
-            Self::Int(b) => b.append_null(),
-            Self::BigInt(b) => b.append_null(),
-            Self::Float(b) => b.append_null(),
-            Self::Double(b) => b.append_null(),
-            Self::Decimal(b, ..) => b.append_null(),
-            Self::Text(b, _) | Self::Variant(b) => b.append_null(),
-            Self::Binary(b) => b.append_null(),
-            Self::Date(b) => b.append_null(),
-            Self::Timestamp(b, _) => b.append_null(),
+            Self::Boolean(b) => b.push_null(),
+            Self::TinyInt(b) => b.push_null(),
+            Self::SmallInt(b) => b.push_null(),
+            Self::Int(b) => b.push_null(),
+            Self::BigInt(b) => b.push_null(),
+            Self::Float(b) => b.push_null(),
+            Self::Double(b) => b.push_null(),
+            Self::Decimal(b) => b.values.push_null(),
+            Self::Text(b, _) | Self::Variant(b) | Self::Binary(b) => b.push_null(),
+            Self::Date(b) => b.push_null(),
+            Self::Timestamp(b) => b.values.push_null(),
             // Below a NULL struct even NOT NULL fields hold NULL.
             Self::Struct(b) => {
-                b.valid.push(false);
+                b.nulls.append_null();
                 b.cells.iter_mut().for_each(|cell| cell.builder.push_null());
             }
             Self::List(b) => b.end(false),
@@ -154,7 +176,7 @@ impl Builder {
 
     pub(super) fn push_bool(&mut self, value: bool) -> Result<(), String> {
         match self {
-            Self::Boolean(b) => b.append_value(value),
+            Self::Boolean(b) => b.push(value),
             other => return Err(other.unfit(value)),
         }
         Ok(())
@@ -163,20 +185,21 @@ impl Builder {
     /// A whole number: for DATE days, for TIMESTAMP and TIMESTAMP_NTZ microseconds.
     pub(super) fn push_int(&mut self, value: i64) -> Result<(), String> {
         match self {
-            Self::TinyInt(b) => b.append_value(in_range(value, "TINYINT")?),
-            Self::SmallInt(b) => b.append_value(in_range(value, "SMALLINT")?),
-            Self::Int(b) => b.append_value(in_range(value, "INT")?),
-            Self::BigInt(b) => b.append_value(value),
-            Self::Decimal(b, precision, scale) => {
-                b.append_value(scale_integer(value.into(), *precision, *scale)?);
+            Self::TinyInt(b) => b.push(in_range(value, "TINYINT")?),
+            Self::SmallInt(b) => b.push(in_range(value, "SMALLINT")?),
+            Self::Int(b) => b.push(in_range(value, "INT")?),
+            Self::BigInt(b) => b.push(value),
+            Self::Decimal(b) => {
+                b.values
+                    .push(scale_integer(value.into(), b.precision, b.scale)?);
             }
-            Self::Date(b) if DATE_DAYS.contains(&value) => b.append_value(in_range(value, "DATE")?),
+            Self::Date(b) if DATE_DAYS.contains(&value) => b.push(in_range(value, "DATE")?),
             Self::Date(_) => {
                 return Err(format!(
                     "{value} days since 1970-01-01 is outside the years 1 to 9999 of a DATE"
                 ));
             }
-            Self::Timestamp(b, _) if TIMESTAMP_MICROS.contains(&value) => b.append_value(value),
+            Self::Timestamp(b) if TIMESTAMP_MICROS.contains(&value) => b.values.push(value),
             Self::Timestamp(..) => {
                 return Err(format!(
                     "{value} microseconds since 1970-01-01 is outside the years 1 to 9999 of a TIMESTAMP"
@@ -189,8 +212,9 @@ impl Builder {
 
     pub(super) fn push_u64(&mut self, value: u64) -> Result<(), String> {
         match self {
-            Self::Decimal(b, precision, scale) => {
-                b.append_value(scale_integer(value.into(), *precision, *scale)?);
+            Self::Decimal(b) => {
+                b.values
+                    .push(scale_integer(value.into(), b.precision, b.scale)?);
                 Ok(())
             }
             other => {
@@ -202,7 +226,7 @@ impl Builder {
 
     pub(super) fn push_f32(&mut self, value: f32) -> Result<(), String> {
         match self {
-            Self::Float(b) => b.append_value(value),
+            Self::Float(b) => b.push(value),
             other => return Err(other.unfit(value)),
         }
         Ok(())
@@ -210,7 +234,7 @@ impl Builder {
 
     pub(super) fn push_f64(&mut self, value: f64) -> Result<(), String> {
         match self {
-            Self::Double(b) => b.append_value(value),
+            Self::Double(b) => b.push(value),
             other => return Err(other.unfit(value)),
         }
         Ok(())
@@ -227,16 +251,14 @@ impl Builder {
                     let length = value.chars().count();
                     return Err(format!("{length} characters do not fit VARCHAR({n})"));
                 }
-                b.append_value(value);
+                b.push(value.as_bytes());
             }
             Self::Variant(b) => {
                 serde_json::from_str::<IgnoredAny>(value)
                     .map_err(|error| format!("no JSON for VARIANT: {error}"))?;
-                b.append_value(value);
+                b.push(value.as_bytes());
             }
-            Self::Decimal(b, precision, scale) => {
-                b.append_value(parse_decimal(value, *precision, *scale)?);
-            }
+            Self::Decimal(b) => b.push_text(value)?,
             other => return Err(other.unfit(format_args!("{value:?}"))),
         }
         Ok(())
@@ -244,7 +266,7 @@ impl Builder {
 
     pub(super) fn push_bytes(&mut self, value: &[u8]) -> Result<(), String> {
         match self {
-            Self::Binary(b) => b.append_value(value),
+            Self::Binary(b) => b.push(value),
             other => return Err(other.unfit(format_args!("{} bytes", value.len()))),
         }
         Ok(())
@@ -259,13 +281,13 @@ impl Builder {
             Self::BigInt(_) => "BIGINT",
             Self::Float(_) => "FLOAT",
             Self::Double(_) => "DOUBLE",
-            Self::Decimal(..) => "DECIMAL",
+            Self::Decimal(_) => "DECIMAL",
             Self::Text(..) => "STRING",
             Self::Variant(_) => "VARIANT",
             Self::Binary(_) => "BINARY",
             Self::Date(_) => "DATE",
-            Self::Timestamp(_, false) => "TIMESTAMP",
-            Self::Timestamp(_, true) => "TIMESTAMP_NTZ",
+            Self::Timestamp(b) if !b.wall_clock => "TIMESTAMP",
+            Self::Timestamp(_) => "TIMESTAMP_NTZ",
             Self::Struct(_) => "STRUCT",
             Self::List(_) => "ARRAY",
             Self::Map(_) => "MAP",
@@ -273,8 +295,9 @@ impl Builder {
         format!("{value} does not fit {ty}")
     }
 
-    fn len(&self) -> usize {
-        use deltalake_core::arrow::array::ArrayBuilder as _;
+    /// How many values, NULLs counted.
+    #[inline]
+    pub(super) fn len(&self) -> usize {
         match self {
             Self::Boolean(b) => b.len(),
             Self::TinyInt(b) => b.len(),
@@ -283,82 +306,137 @@ impl Builder {
             Self::BigInt(b) => b.len(),
             Self::Float(b) => b.len(),
             Self::Double(b) => b.len(),
-            Self::Decimal(b, ..) => b.len(),
-            Self::Text(b, _) | Self::Variant(b) => b.len(),
-            Self::Binary(b) => b.len(),
+            Self::Decimal(b) => b.values.len(),
+            Self::Text(b, _) | Self::Variant(b) | Self::Binary(b) => b.len(),
             Self::Date(b) => b.len(),
-            Self::Timestamp(b, _) => b.len(),
-            Self::Struct(b) => b.valid.len(),
-            Self::List(b) => b.valid.len(),
-            Self::Map(b) => b.valid.len(),
+            Self::Timestamp(b) => b.values.len(),
+            Self::Struct(b) => b.nulls.len(),
+            Self::List(b) => b.ends.len(),
+            Self::Map(b) => b.ends.len(),
+        }
+    }
+
+    /// Makes room for this many values more.
+    pub(super) fn reserve(&mut self, rows: usize) {
+        match self {
+            Self::Boolean(b) => b.reserve(rows),
+            Self::TinyInt(b) => b.reserve(rows),
+            Self::SmallInt(b) => b.reserve(rows),
+            Self::Int(b) => b.reserve(rows),
+            Self::BigInt(b) => b.reserve(rows),
+            Self::Float(b) => b.reserve(rows),
+            Self::Double(b) => b.reserve(rows),
+            Self::Decimal(b) => b.values.reserve(rows),
+            Self::Text(b, _) | Self::Variant(b) | Self::Binary(b) => b.reserve(rows),
+            Self::Date(b) => b.reserve(rows),
+            Self::Timestamp(b) => b.values.reserve(rows),
+            Self::Struct(b) => b.cells.iter_mut().for_each(|c| c.builder.reserve(rows)),
+            Self::List(b) => b.ends.reserve(rows),
+            Self::Map(b) => b.ends.reserve(rows),
+        }
+    }
+
+    /// Forgets all but the first `len` values, and those that were begun.
+    pub(super) fn truncate(&mut self, len: usize) {
+        match self {
+            Self::Boolean(b) => b.truncate(len),
+            Self::TinyInt(b) => b.truncate(len),
+            Self::SmallInt(b) => b.truncate(len),
+            Self::Int(b) => b.truncate(len),
+            Self::BigInt(b) => b.truncate(len),
+            Self::Float(b) => b.truncate(len),
+            Self::Double(b) => b.truncate(len),
+            Self::Decimal(b) => b.values.truncate(len),
+            Self::Text(b, _) | Self::Variant(b) | Self::Binary(b) => b.truncate(len),
+            Self::Date(b) => b.truncate(len),
+            Self::Timestamp(b) => b.values.truncate(len),
+            Self::Struct(b) => {
+                b.nulls.truncate(len);
+                b.cells.iter_mut().for_each(|c| c.builder.truncate(len));
+            }
+            Self::List(b) => b.element.truncate(b.ends.truncate(len)),
+            Self::Map(b) => {
+                let entries = b.ends.truncate(len);
+                b.key.truncate(entries);
+                b.value.truncate(entries);
+            }
         }
     }
 
     pub(super) fn finish(self) -> Result<ArrayRef, ArrowError> {
         Ok(match self {
-            Self::Boolean(mut b) => Arc::new(b.finish()),
-            Self::TinyInt(mut b) => Arc::new(b.finish()),
-            Self::SmallInt(mut b) => Arc::new(b.finish()),
-            Self::Int(mut b) => Arc::new(b.finish()),
-            Self::BigInt(mut b) => Arc::new(b.finish()),
-            Self::Float(mut b) => Arc::new(b.finish()),
-            Self::Double(mut b) => Arc::new(b.finish()),
-            Self::Decimal(mut b, ..) => Arc::new(b.finish()),
-            Self::Text(mut b, _) | Self::Variant(mut b) => Arc::new(b.finish()),
-            Self::Binary(mut b) => Arc::new(b.finish()),
-            Self::Date(mut b) => Arc::new(b.finish()),
-            Self::Timestamp(mut b, _) => Arc::new(b.finish()),
+            Self::Boolean(b) => Arc::new(b.finish()?),
+            Self::TinyInt(b) => Arc::new(b.finish()?),
+            Self::SmallInt(b) => Arc::new(b.finish()?),
+            Self::Int(b) => Arc::new(b.finish()?),
+            Self::BigInt(b) => Arc::new(b.finish()?),
+            Self::Float(b) => Arc::new(b.finish()?),
+            Self::Double(b) => Arc::new(b.finish()?),
+            Self::Decimal(b) => Arc::new(b.values.finish()?.with_data_type(b.data_type)),
+            Self::Text(b, _) | Self::Variant(b) => Arc::new(b.finish_text()?),
+            Self::Binary(b) => Arc::new(b.finish_binary()?),
+            Self::Date(b) => Arc::new(b.finish()?),
+            Self::Timestamp(b) => Arc::new(b.values.finish()?.with_data_type(b.data_type)),
             Self::Struct(b) => {
-                let length = b.valid.len();
+                let length = b.nulls.len();
                 let arrays = b.cells.into_iter().map(|cell| cell.builder.finish());
                 let arrays = arrays.collect::<Result<_, _>>()?;
-                let valid = Some(NullBuffer::from(b.valid));
-                let array = StructArray::try_new_with_length(b.fields, arrays, valid, length)?;
+                let nulls = b.nulls.build();
+                let array = StructArray::try_new_with_length(b.fields, arrays, nulls, length)?;
                 Arc::new(array)
             }
             Self::List(b) => {
-                let offsets = OffsetBuffer::new(ScalarBuffer::from(b.offsets));
-                let valid = Some(NullBuffer::from(b.valid));
+                let (offsets, nulls) = b.ends.finish();
                 let element = b.element.finish()?;
-                Arc::new(ListArray::try_new(b.field, offsets, element, valid)?)
+                Arc::new(ListArray::try_new(b.field, offsets, element, nulls)?)
             }
             Self::Map(b) => {
-                let offsets = OffsetBuffer::new(ScalarBuffer::from(b.offsets));
-                let valid = Some(NullBuffer::from(b.valid));
+                let (offsets, nulls) = b.ends.finish();
                 let entries = vec![b.key.finish()?, b.value.finish()?];
                 let entries = StructArray::try_new(b.entry, entries, None)?;
-                Arc::new(MapArray::try_new(b.field, offsets, entries, valid, false)?)
+                Arc::new(MapArray::try_new(b.field, offsets, entries, nulls, false)?)
             }
         })
     }
 }
 
+impl DecimalBuilder {
+    fn push_text(&mut self, value: &str) -> Result<(), String> {
+        let value = parse_decimal(value, self.precision, self.scale)?;
+        self.values.push(value);
+        Ok(())
+    }
+}
+
 impl StructBuilder {
+    /// Values that have ended.
+    pub(super) fn len(&self) -> usize {
+        self.nulls.len()
+    }
+
     /// Ends a value whose fields were appended to `cells`.
     pub(super) fn end(&mut self) {
-        self.valid.push(true);
+        self.nulls.append_non_null();
     }
 }
 
 impl ListBuilder {
+    /// Elements of the value that has not ended.
+    pub(super) fn pending(&self) -> usize {
+        self.element.len() - self.ends.last()
+    }
+
     /// Ends a value whose elements were appended; not `valid`: NULL.
     pub(super) fn end(&mut self, valid: bool) {
-        self.offsets.push(offset(self.element.len()));
-        self.valid.push(valid);
+        self.ends.push(self.element.len(), valid);
     }
 }
 
 impl MapBuilder {
     /// Ends a value whose keys and values were appended; not `valid`: NULL.
     pub(super) fn end(&mut self, valid: bool) {
-        self.offsets.push(offset(self.key.len()));
-        self.valid.push(valid);
+        self.ends.push(self.key.len(), valid);
     }
-}
-
-/// Elements come from requests of some MiB, far below this limit.
-fn offset(length: usize) -> i32 {
-    i32::try_from(length).unwrap_or(i32::MAX)
 }
 
 fn in_range<T: TryFrom<i64>>(value: i64, ty: &str) -> Result<T, String> {

@@ -1,6 +1,6 @@
 //! Which tables there are: opened once, then shared by their streams.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 use crate::schema::{Column, TableName};
 
 use super::EmulatorError;
+use super::figures::Figures;
 use super::table::{self, Table};
 
 /// The tables under one directory.
@@ -58,6 +59,13 @@ impl Catalog {
         }
         table::create(&self.path(name), name, columns).await?;
         Ok(true)
+    }
+
+    /// How large the open tables are, by name.
+    pub(super) async fn figures(&self) -> BTreeMap<String, Figures> {
+        let tables = self.tables.lock().await;
+        let figures = |(name, open): (&TableName, &Open)| (name.to_string(), open.table.figures());
+        tables.iter().map(figures).collect()
     }
 
     /// Waits until what was queued is committed. Streams must have ended before.

@@ -14,6 +14,8 @@ pub(super) struct Problem {
     /// The fields from the inside out.
     path: Vec<String>,
     reason: String,
+    /// The record's bytes are no message at all.
+    pub(super) malformed: bool,
 }
 
 impl Problem {
@@ -21,6 +23,14 @@ impl Problem {
         Self {
             path: Vec::new(),
             reason: reason.into(),
+            malformed: false,
+        }
+    }
+
+    pub(super) fn malformed(reason: impl Into<String>) -> Self {
+        Self {
+            malformed: true,
+            ..Self::new(reason)
         }
     }
 
@@ -60,6 +70,21 @@ impl Rows {
             cells: cells(columns, schema.fields())?,
             count: 0,
         })
+    }
+
+    /// Makes room for this many rows more.
+    pub(super) fn reserve(&mut self, rows: usize) {
+        for cell in &mut self.cells {
+            cell.builder.reserve(rows);
+        }
+    }
+
+    /// Forgets all but the first `count` rows, and one that was begun.
+    pub(super) fn truncate(&mut self, count: usize) {
+        self.count = count;
+        for cell in &mut self.cells {
+            cell.builder.truncate(count);
+        }
     }
 
     pub(super) fn finish(self) -> Result<RecordBatch, ArrowError> {

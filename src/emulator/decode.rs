@@ -1,5 +1,5 @@
 //! A chunk of requests to one Arrow batch; a bad request ends it and leaves out
-//! nothing but itself.
+//! nothing but itself. Or to nothing, if rows are only to be checked.
 
 use std::sync::Arc;
 
@@ -22,6 +22,8 @@ pub(super) enum Format {
 pub(super) struct Decoder {
     pub(super) table: Arc<Table>,
     pub(super) format: Format,
+    /// Rows are built, since that checks them, and dropped.
+    pub(super) discard: bool,
 }
 
 /// What a chunk came to.
@@ -34,47 +36,49 @@ pub(super) struct Decoded {
 
 impl Decoder {
     pub(super) fn decode(&self, chunk: &Chunk) -> Decoded {
-        let requests = &chunk.requests[..];
-        match self.rows(requests) {
-            Ok(good) => Decoded {
-                good,
-                refusal: None,
-            },
-            // A request is all or nothing, and the rows of a bad one are half done:
-            // those before it are decoded again.
-            Err((bad, status)) => match self.rows(&requests[..bad]) {
-                Ok(good) => Decoded {
-                    good,
-                    refusal: Some(status),
-                },
-                Err((_, status)) => Decoded {
-                    good: None,
-                    refusal: Some(status),
-                },
-            },
-        }
-    }
-
-    /// The rows of all requests, or the index of the first bad one and what is wrong.
-    #[expect(clippy::type_complexity, reason = "used once, and named in `Decoded`")]
-    fn rows(
-        &self,
-        requests: &[(i64, Records)],
-    ) -> Result<Option<(Option<RecordBatch>, i64)>, (usize, Status)> {
-        let Some((last, _)) = requests.last() else {
-            return Ok(None);
+        let failed = |error: String| Decoded {
+            good: None,
+            refusal: Some(Status::internal(error)),
         };
-        let failed = |error: String| (0, Status::internal(error));
-        let mut rows = Rows::new(&self.table.columns, &self.table.schema).map_err(failed)?;
-        for (index, (offset, records)) in requests.iter().enumerate() {
-            self.append(records, &mut rows)
-                .map_err(|problem| (index, self.refusal(*offset, &problem)))?;
+        let mut rows = match Rows::new(&self.table.columns, &self.table.schema) {
+            Ok(rows) => rows,
+            Err(error) => return failed(error),
+        };
+        if !self.discard {
+            rows.reserve(
+                chunk
+                    .requests
+                    .iter()
+                    .map(|(_, records)| records.len())
+                    .sum(),
+            );
         }
-        if rows.count == 0 {
-            return Ok(Some((None, *last)));
+        let mut last = None;
+        let mut refusal = None;
+        for (offset, records) in &chunk.requests {
+            let count = rows.count;
+            if let Err(bad) = self.append(records, &mut rows) {
+                // A request is all or nothing.
+                rows.truncate(count);
+                refusal = Some(self.refusal(*offset, &bad));
+                break;
+            }
+            last = Some(*offset);
+            if self.discard {
+                rows.truncate(0);
+            }
         }
-        let batch = rows.finish().map_err(|error| failed(error.to_string()))?;
-        Ok(Some((Some(batch), *last)))
+        let batch = match rows.count {
+            0 => None,
+            _ => match rows.finish() {
+                Ok(batch) => Some(batch),
+                Err(error) => return failed(error.to_string()),
+            },
+        };
+        Decoded {
+            good: last.map(|last| (batch, last)),
+            refusal,
+        }
     }
 
     fn append(&self, records: &Records, rows: &mut Rows) -> Result<(), BadRecord> {

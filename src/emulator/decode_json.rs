@@ -4,94 +4,28 @@
 //! DECIMAL or a VARIANT counts.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
+use serde::Deserializer as _;
+use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::builder::Builder;
-use super::columns::{Cell, Problem, Rows};
+use super::builder::{Builder, ListBuilder, MapBuilder};
+use super::columns::{Cell as Column, Problem, Rows};
 use super::instants;
+use super::json_names::{Names, Text, check_names, twice};
 use super::numbers::parse_decimal;
 
-/// A value, one level deep.
-enum Json<'a> {
-    Null,
-    Bool(bool),
-    /// As it is written.
-    Number(&'a str),
-    Text(Cow<'a, str>),
-    Array(Vec<&'a RawValue>),
-    Object(Object<'a>),
-}
-
-impl<'a> Json<'a> {
-    fn read(raw: &'a RawValue) -> Result<Self, serde_json::Error> {
-        let text = raw.get();
-        Ok(match text.as_bytes().first() {
-            Some(b'{') => Self::Object(serde_json::from_str(text)?),
-            Some(b'[') => Self::Array(serde_json::from_str(text)?),
-            Some(b'"') => Self::Text(serde_json::from_str::<Text<'a>>(text)?.0),
-            Some(b't') => Self::Bool(true),
-            Some(b'f') => Self::Bool(false),
-            Some(b'n') => Self::Null,
-            _ => Self::Number(text),
-        })
-    }
-}
-
-#[derive(serde::Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
-/// The members of an object, in order; no name comes twice.
-struct Object<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-
-        impl<'de> Visitor<'de> for Members {
-            type Value = Object<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
-                let mut members: Vec<(Cow<'de, str>, &'de RawValue)> = Vec::new();
-                let mut names = std::collections::HashSet::new();
-                while let Some((Text(name), value)) = map.next_entry::<Text<'de>, _>()? {
-                    if !names.insert(name.clone()) {
-                        return Err(de::Error::custom(format_args!(
-                            "key {name:?} is given twice"
-                        )));
-                    }
-                    members.push((name, value));
-                }
-                Ok(Object(members))
-            }
-        }
-
-        deserializer.deserialize_map(Members)
-    }
-}
-
-impl<'a> Object<'a> {
-    fn get(&self, name: &str) -> Option<&'a RawValue> {
-        let member = self.0.iter().find(|(n, _)| n == name);
-        member.map(|(_, value)| *value)
-    }
-}
-
-/// Appends one record. After an error the rows are of no use any more.
+/// Appends one record. After an error the rows hold a part of it.
 pub(super) fn append(record: &str, rows: &mut Rows) -> Result<(), Problem> {
-    let value = serde_json::from_str(record).and_then(Json::read);
-    let Json::Object(object) = value.map_err(invalid)? else {
+    if !record.trim_ascii_start().starts_with('{') {
+        serde_json::from_str::<&RawValue>(record).map_err(invalid)?;
         return Err(Problem::new("a record must be a JSON object"));
-    };
-    append_object(&object, &mut rows.cells)?;
+    }
+    append_object(record, &mut rows.cells, rows.count)?;
     rows.count += 1;
     Ok(())
 }
@@ -100,84 +34,184 @@ fn invalid(error: serde_json::Error) -> Problem {
     Problem::new(format!("no valid JSON: {error}"))
 }
 
-fn append_object(object: &Object<'_>, cells: &mut [Cell]) -> Result<(), Problem> {
-    let mut known = 0;
-    for cell in cells.iter_mut() {
-        let value = object.get(&cell.name);
-        known += usize::from(value.is_some());
-        match value {
-            None => cell.push_null()?,
-            Some(value) if value.get() == "null" => cell.push_null()?,
-            Some(value) => append_value(value, &mut cell.builder)
-                .map_err(|problem| problem.within(&cell.name))?,
+/// Reads one level of an object or an array. What is wrong with a value goes aside, since a
+/// visitor's own error is text.
+fn read<'de, V>(text: &'de str, visitor: V, aside: &Aside) -> Result<(), Problem>
+where
+    V: Visitor<'de, Value = ()>,
+{
+    let mut json = serde_json::Deserializer::from_str(text);
+    let outcome = json.deserialize_any(visitor).and_then(|()| json.end());
+    outcome.map_err(|error| aside.take().unwrap_or_else(|| invalid(error)))
+}
+
+/// Where a visitor leaves a problem as it ends.
+type Aside = Cell<Option<Problem>>;
+
+fn stop<E: de::Error>(aside: &Aside, problem: Problem) -> E {
+    aside.set(Some(problem));
+    E::custom("")
+}
+
+/// Appends an object to columns that hold `row` values each.
+fn append_object(text: &str, columns: &mut [Column], row: usize) -> Result<(), Problem> {
+    let aside = Aside::default();
+    let members = Members {
+        columns: &mut *columns,
+        row,
+        aside: &aside,
+    };
+    read(text, members, &aside)?;
+    let mut absent = columns.iter_mut().filter(|c| c.builder.len() == row);
+    absent.try_for_each(Column::push_null)
+}
+
+struct Members<'c> {
+    columns: &'c mut [Column],
+    row: usize,
+    aside: &'c Aside,
+}
+
+impl Members<'_> {
+    /// The place of a column: most often the next one, or one after it.
+    fn place(&self, name: &str, next: usize) -> Option<usize> {
+        let (before, behind) = self.columns.split_at_checked(next)?;
+        let is_named = |column: &Column| column.name == name;
+        let place = behind.iter().position(is_named).map(|place| next + place);
+        place.or_else(|| before.iter().position(is_named))
+    }
+}
+
+impl<'de> Visitor<'de> for Members<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut next = 0;
+        while let Some((Text(name), value)) = map.next_entry::<_, &RawValue>()? {
+            let place = self.place(&name, next);
+            let Some((place, column)) = place.and_then(|p| Some((p, self.columns.get_mut(p)?)))
+            else {
+                let problem = Problem::new("no such column in the table");
+                return Err(stop(self.aside, problem.within(&name)));
+            };
+            if column.builder.len() > self.row {
+                return Err(twice(&name));
+            }
+            let appended = match value.get() {
+                "null" => column.push_null(),
+                _ => append_value(value, &mut column.builder).map_err(|p| p.within(&name)),
+            };
+            appended.map_err(|problem| stop(self.aside, problem))?;
+            next = place + 1;
         }
+        Ok(())
     }
-    if known < object.0.len() {
-        let is_column = |key: &str| cells.iter().any(|cell| cell.name == key);
-        let unknown = object.0.iter().find(|(key, _)| !is_column(key));
-        return Err(
-            Problem::new("no such column in the table").within(unknown.map_or("", |(key, _)| key))
-        );
+}
+
+struct Elements<'c> {
+    list: &'c mut ListBuilder,
+    aside: &'c Aside,
+}
+
+impl<'de> Visitor<'de> for Elements<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON array")
     }
-    Ok(())
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
+        while let Some(element) = elements.next_element::<&RawValue>()? {
+            append_element(element, &mut self.list.element).map_err(|problem| {
+                stop(self.aside, problem.within(&self.list.pending().to_string()))
+            })?;
+        }
+        self.list.end(true);
+        Ok(())
+    }
+}
+
+struct Entries<'c> {
+    map: &'c mut MapBuilder,
+    aside: &'c Aside,
+}
+
+impl<'de> Visitor<'de> for Entries<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
+        let mut names = Names::default();
+        while let Some((Text(key), value)) = entries.next_entry::<_, &RawValue>()? {
+            names.add(key.clone())?;
+            append_text(&key, &mut self.map.key)
+                .map_err(Problem::from)
+                .and_then(|()| append_element(value, &mut self.map.value))
+                .map_err(|problem| stop(self.aside, problem.within(&key)))?;
+        }
+        self.map.end(true);
+        Ok(())
+    }
 }
 
 /// `raw` is not null.
 fn append_value(raw: &RawValue, builder: &mut Builder) -> Result<(), Problem> {
-    let value = Json::read(raw).map_err(invalid)?;
-    match (builder, value) {
-        (Builder::Variant(text), value) => {
-            // Its text is kept; what is inside was only looked over.
-            check_inside(&value)?;
-            text.append_value(raw.get());
+    let json = raw.get();
+    let aside = Aside::default();
+    match (builder, json.as_bytes().first()) {
+        // Its text is kept; what is inside is only looked over.
+        (Builder::Variant(text), _) => {
+            check_names(json).map_err(invalid)?;
+            text.push(json.as_bytes());
             Ok(())
         }
-        // A nested column may also come as the text of its JSON.
-        (builder @ (Builder::Struct(_) | Builder::List(_) | Builder::Map(_)), Json::Text(text)) => {
-            match serde_json::from_str::<&RawValue>(&text) {
-                Ok(inner) if inner.get().starts_with(['{', '[']) => append_value(inner, builder),
-                _ => Err(builder.unfit(raw.get()).into()),
-            }
-        }
-        (Builder::Struct(fields), Json::Object(object)) => {
-            append_object(&object, &mut fields.cells)?;
+        (Builder::Struct(fields), Some(b'{')) => {
+            let row = fields.len();
+            append_object(json, &mut fields.cells, row)?;
             fields.end();
             Ok(())
         }
-        (Builder::List(list), Json::Array(elements)) => {
-            for (index, element) in elements.into_iter().enumerate() {
-                append_element(element, &mut list.element)
-                    .map_err(|problem| problem.within(&index.to_string()))?;
+        (Builder::List(list), Some(b'[')) => read(
+            json,
+            Elements {
+                list,
+                aside: &aside,
+            },
+            &aside,
+        ),
+        (Builder::Map(map), Some(b'{')) => read(json, Entries { map, aside: &aside }, &aside),
+        // A nested column may also come as the text of its JSON.
+        (builder @ (Builder::Struct(_) | Builder::List(_) | Builder::Map(_)), Some(b'"')) => {
+            match serde_json::from_str::<&RawValue>(&text(json)?) {
+                Ok(inner) if inner.get().starts_with(['{', '[']) => append_value(inner, builder),
+                _ => Err(builder.unfit(json).into()),
             }
-            list.end(true);
-            Ok(())
         }
-        (Builder::Map(map), Json::Object(entries)) => {
-            for (key, value) in &entries.0 {
-                append_text(key, &mut map.key)
-                    .map_err(Problem::from)
-                    .and_then(|()| append_element(value, &mut map.value))
-                    .map_err(|problem| problem.within(key))?;
-            }
-            map.end(true);
-            Ok(())
-        }
-        (builder, Json::Bool(value)) => Ok(builder.push_bool(value)?),
-        (builder, Json::Number(number)) => Ok(append_number(number, builder)?),
-        (builder, Json::Text(text)) => Ok(append_text(&text, builder)?),
-        (builder, Json::Null | Json::Array(_) | Json::Object(_)) => {
-            Err(builder.unfit(raw.get()).into())
-        }
+        (builder @ (Builder::Struct(_) | Builder::List(_) | Builder::Map(_)), _)
+        | (builder, Some(b'{' | b'[' | b'n')) => Err(builder.unfit(json).into()),
+        (builder, Some(b'"')) => Ok(append_text(&text(json)?, builder)?),
+        (builder, Some(b't' | b'f')) => Ok(builder.push_bool(json == "true")?),
+        (builder, _) => Ok(append_number(json, builder)?),
     }
 }
 
-/// Checks that no object within a value that is kept as text names a key twice.
-fn check_inside(value: &Json<'_>) -> Result<(), Problem> {
-    let within = |raw: &RawValue| check_inside(&Json::read(raw).map_err(invalid)?);
-    match value {
-        Json::Array(elements) => elements.iter().try_for_each(|e| within(e)),
-        Json::Object(object) => object.0.iter().try_for_each(|(_, v)| within(v)),
-        Json::Null | Json::Bool(_) | Json::Number(_) | Json::Text(_) => Ok(()),
+/// What a JSON string says.
+fn text(json: &str) -> Result<Cow<'_, str>, Problem> {
+    let quoted = json
+        .strip_prefix('"')
+        .and_then(|text| text.strip_suffix('"'));
+    match quoted {
+        Some(text) if memchr::memchr(b'\\', text.as_bytes()).is_none() => Ok(Cow::Borrowed(text)),
+        _ => serde_json::from_str(json)
+            .map(|Text(text)| text)
+            .map_err(invalid),
     }
 }
 
@@ -193,14 +227,14 @@ fn append_element(raw: &RawValue, builder: &mut Builder) -> Result<(), Problem> 
 fn append_number(number: &str, builder: &mut Builder) -> Result<(), String> {
     match builder {
         Builder::Float(b) => match number.parse::<f32>() {
-            Ok(value) if value.is_finite() => b.append_value(value),
+            Ok(value) if value.is_finite() => b.push(value),
             _ => return Err(builder.unfit(number)),
         },
         Builder::Double(b) => match number.parse::<f64>() {
-            Ok(value) if value.is_finite() => b.append_value(value),
+            Ok(value) if value.is_finite() => b.push(value),
             _ => return Err(builder.unfit(number)),
         },
-        Builder::Decimal(..) => return builder.push_text(number),
+        Builder::Decimal(_) => return builder.push_text(number),
         builder => return append_whole(number, builder),
     }
     Ok(())
@@ -210,21 +244,21 @@ fn append_number(number: &str, builder: &mut Builder) -> Result<(), String> {
 fn append_text(text: &str, builder: &mut Builder) -> Result<(), String> {
     match builder {
         Builder::Boolean(b) => match text {
-            "true" => b.append_value(true),
-            "false" => b.append_value(false),
+            "true" => b.push(true),
+            "false" => b.push(false),
             _ => return Err(builder.unfit(format_args!("{text:?}"))),
         },
         Builder::Float(b) => match text.parse::<f32>() {
-            Ok(value) if value.is_finite() || names_no_number(text) => b.append_value(value),
+            Ok(value) if value.is_finite() || names_no_number(text) => b.push(value),
             _ => return Err(builder.unfit(format_args!("{text:?}"))),
         },
         Builder::Double(b) => match text.parse::<f64>() {
-            Ok(value) if value.is_finite() || names_no_number(text) => b.append_value(value),
+            Ok(value) if value.is_finite() || names_no_number(text) => b.push(value),
             _ => return Err(builder.unfit(format_args!("{text:?}"))),
         },
         Builder::Binary(b) => {
             let bytes = STANDARD.decode(text);
-            b.append_value(bytes.map_err(|error| format!("no base64 for BINARY: {error}"))?);
+            b.push(&bytes.map_err(|error| format!("no base64 for BINARY: {error}"))?);
         }
         Builder::Date(_) => {
             let days = instants::days(text).or_else(|| whole(text));
@@ -233,8 +267,8 @@ fn append_text(text: &str, builder: &mut Builder) -> Result<(), String> {
             })?;
             return builder.push_int(days);
         }
-        Builder::Timestamp(_, wall_clock) => {
-            let (micros, expected) = match *wall_clock {
+        Builder::Timestamp(b) => {
+            let (micros, expected) = match b.wall_clock {
                 false => (instants::micros(text), "TIMESTAMP: RFC 3339 with an offset"),
                 true => (
                     instants::wall_micros(text),
@@ -246,7 +280,7 @@ fn append_text(text: &str, builder: &mut Builder) -> Result<(), String> {
             })?;
             return builder.push_int(micros);
         }
-        Builder::Text(..) | Builder::Decimal(..) => return builder.push_text(text),
+        Builder::Text(..) | Builder::Decimal(_) => return builder.push_text(text),
         builder => return append_whole(text, builder),
     }
     Ok(())

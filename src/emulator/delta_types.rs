@@ -78,6 +78,7 @@ fn type_to_delta(ty: &ColumnType) -> Result<DataType, String> {
         ColumnType::Map(key, value) => {
             MapType::new(type_to_delta(key)?, type_to_delta(value)?, true).into()
         }
+        ColumnType::Other(name) => return Err(format!("this server cannot write the type {name}")),
     })
 }
 

@@ -2,6 +2,7 @@
 //! starts and ends it.
 
 mod auth;
+mod buffers;
 mod builder;
 mod catalog;
 mod columns;
@@ -11,29 +12,36 @@ mod decode_proto;
 mod delta_types;
 mod descriptor;
 mod faults;
+mod figures;
 mod http;
 mod instants;
+mod json_names;
 mod numbers;
 mod plan;
 mod requests;
 mod service;
 mod sink;
+mod status;
 mod table;
+mod tls;
+mod unity;
+mod wire_format;
 
 use std::fs::{File, TryLockError};
 use std::io;
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use futures_util::StreamExt as _;
+use futures_util::{Stream, StreamExt as _};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tonic::service::Routes;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
+use tonic::transport::server::{Router, TcpIncoming};
 
 use crate::schema::{Column, TableName};
 use crate::wire::zerobus_server::ZerobusServer;
@@ -42,6 +50,8 @@ use self::auth::Auth;
 use self::catalog::Catalog;
 use self::faults::{Faults, Io};
 use self::service::Service;
+use self::status::Activity;
+use self::tls::Tls;
 
 pub use self::faults::Fault;
 
@@ -72,8 +82,12 @@ pub struct Options {
     pub no_auth: bool,
     /// How long a token is valid.
     pub token_ttl: Duration,
+    /// Speak TLS only, with a certificate of the server's own CA: `DIR/ca.pem`.
+    pub tls: bool,
     /// Make a table that does not exist from the first stream's descriptor.
     pub auto_create: bool,
+    /// Check records and acknowledge them, store nothing.
+    pub discard: bool,
     /// Least spacing of Delta commits of one table; zero: as soon as rows wait and the last commit ended.
     pub commit_interval: Duration,
     /// Faults on purpose; none: the server behaves.
@@ -93,7 +107,9 @@ impl Options {
             clients: vec![client],
             no_auth: false,
             token_ttl: TOKEN_TTL,
+            tls: false,
             auto_create: false,
+            discard: false,
             commit_interval: Duration::ZERO,
             faults: Vec::new(),
             seed: 0,
@@ -105,6 +121,9 @@ impl Options {
 /// not wait for rows that were received and not yet committed.
 pub struct Emulator {
     address: SocketAddr,
+    url: String,
+    /// The file with the CA, if the server speaks TLS.
+    ca: Option<PathBuf>,
     catalog: Arc<Catalog>,
     /// Its end, sent or dropped, tells streams, writers and the listener to finish.
     stop: watch::Sender<bool>,
@@ -179,23 +198,26 @@ impl Emulator {
     /// The directory cannot be used or is held by another server, or the address
     /// cannot be bound.
     pub async fn start(options: Options) -> Result<Self, EmulatorError> {
-        let Options {
-            dir,
-            listen,
-            clients,
-            no_auth,
-            token_ttl,
-            auto_create,
-            commit_interval,
-            faults,
-            seed,
-        } = options;
         let unusable = |path: &PathBuf| {
             let path = path.clone();
             move |source| EmulatorError::Directory { path, source }
         };
-        std::fs::create_dir_all(&dir).map_err(unusable(&dir))?;
-        let dir = dir.canonicalize().map_err(unusable(&dir))?;
+        std::fs::create_dir_all(&options.dir).map_err(unusable(&options.dir))?;
+        let dir = options.dir.canonicalize().map_err(unusable(&options.dir))?;
+        let activity = Activity::new(&options, &dir, Instant::now());
+        let Options {
+            dir: _,
+            listen,
+            clients,
+            no_auth,
+            token_ttl,
+            tls,
+            auto_create,
+            discard,
+            commit_interval,
+            faults,
+            seed,
+        } = options;
         let lock = lock(&dir)?;
         let unbound = |source| EmulatorError::Listen {
             address: listen,
@@ -203,9 +225,12 @@ impl Emulator {
         };
         let listener = TcpListener::bind(listen).await.map_err(unbound)?;
         let address = listener.local_addr().map_err(unbound)?;
+        let tls = tls.then(|| Tls::open(&dir, address.ip())).transpose()?;
+        let url = url(address, tls.is_some());
+        let ca = tls.as_ref().map(|tls| tls.ca.clone());
 
         let (stop, stopped) = watch::channel(false);
-        let catalog = Arc::new(Catalog::new(dir, commit_interval, stopped.clone()));
+        let catalog = Arc::new(Catalog::new(dir.clone(), commit_interval, stopped.clone()));
         let auth = Arc::new(Auth::new(clients, token_ttl, no_auth));
         let faults = Faults::new(faults, seed, auth.clone(), stopped.clone());
         let cuttable = faults.is_some();
@@ -213,26 +238,39 @@ impl Emulator {
             catalog.clone(),
             auth.clone(),
             auto_create,
+            discard,
             faults.clone(),
+            activity.clone(),
             stopped.clone(),
         );
-        let routes = Routes::from(http::router(auth, faults, address))
+        let page = status::router(activity.clone(), catalog.clone(), dir);
+        let http =
+            http::router(catalog.clone(), auth, faults, activity.clone(), url.clone()).merge(page);
+        let routes = Routes::from(http)
             .add_service(ZerobusServer::new(service).max_decoding_message_size(REQUEST_BYTES_MAX));
-        let connections = TcpIncoming::from(listener)
-            .with_nodelay(Some(true))
-            .map(move |tcp| tcp.map(|tcp| Io::new(tcp, cuttable)));
+        let serve = Server::builder()
+            .accept_http1(true)
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .max_frame_size(FRAME_BYTES_MAX)
+            .add_routes(routes.prepare());
+        let connections = TcpIncoming::from(listener).with_nodelay(Some(true));
         let mut server = JoinSet::new();
-        server.spawn(
-            Server::builder()
-                .accept_http1(true)
-                .initial_stream_window_size(STREAM_WINDOW_BYTES)
-                .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-                .max_frame_size(FRAME_BYTES_MAX)
-                .add_routes(routes.prepare())
-                .serve_with_incoming_shutdown(connections, stop_asked(stopped)),
-        );
+        match tls {
+            None => {
+                let connections = connections.map(move |tcp| Ok(Io::new(tcp?, cuttable)));
+                server.spawn(serve_until(serve, connections, stopped))
+            }
+            Some(tls) => {
+                let connections = tls.accept(connections, activity);
+                let connections = connections.map(move |tls| Ok(Io::new(tls?, cuttable)));
+                server.spawn(serve_until(serve, connections, stopped))
+            }
+        };
         Ok(Self {
             address,
+            url,
+            ca,
             catalog,
             stop,
             server,
@@ -243,6 +281,16 @@ impl Emulator {
     /// The address that the server listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where clients reach it.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The file with the CA that clients must trust, if the server speaks TLS.
+    pub fn ca(&self) -> Option<&Path> {
+        self.ca.as_deref()
     }
 
     /// Makes a table unless it exists; `Ok(true)` if it was made.
@@ -290,13 +338,37 @@ impl Emulator {
     }
 }
 
+/// The URL of a server at this address. Over TLS by name where the certificate has one, as
+/// clients are used to.
+fn url(address: SocketAddr, tls: bool) -> String {
+    let ip = address.ip();
+    let has_name = ip.is_unspecified() || ip == Ipv4Addr::LOCALHOST || ip == Ipv6Addr::LOCALHOST;
+    match tls {
+        false => format!("http://{address}"),
+        true if has_name => format!("https://localhost:{}", address.port()),
+        true => format!("https://{address}"),
+    }
+}
+
+async fn serve_until<S>(
+    server: Router,
+    connections: impl Stream<Item = io::Result<Io<S>>>,
+    stopped: watch::Receiver<bool>,
+) -> Result<(), tonic::transport::Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let stop = stop_asked(stopped);
+    server.serve_with_incoming_shutdown(connections, stop).await
+}
+
 /// Ends when the server shall stop, also when its handle was dropped.
 async fn stop_asked(mut stopped: watch::Receiver<bool>) {
     // An error means that the sender is gone, which is the same request.
     let _ = stopped.wait_for(|stop| *stop).await;
 }
 
-fn lock(dir: &std::path::Path) -> Result<File, EmulatorError> {
+fn lock(dir: &Path) -> Result<File, EmulatorError> {
     let path = dir.join(LOCK_FILE);
     let failed = |source| EmulatorError::Directory {
         path: path.clone(),

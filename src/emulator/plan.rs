@@ -1,36 +1,161 @@
 //! How the fields of a record message become the columns of a table: checked once for
 //! each stream, then followed for every record.
 
-use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor};
+use std::collections::BTreeSet;
+
+use prost_reflect::{Cardinality, EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor};
 
 use crate::schema::{Column, ColumnType};
 
-/// Columns that a record's fields fill, in the table's order.
+use super::wire_format::WireType;
+
+/// Columns that a record's fields fill.
 pub(super) struct RecordPlan {
     pub(super) message: MessageDescriptor,
-    /// None: no such field, the column is NULL.
-    pub(super) fields: Vec<Option<FieldPlan>>,
-    /// Fields that a record must hold although their column may be NULL.
-    pub(super) required: Vec<FieldDescriptor>,
+    /// By number.
+    pub(super) fields: Vec<FieldPlan>,
+    /// In the table's order.
+    pub(super) columns: Vec<Absent>,
+}
+
+/// What a column gets if the record has nothing for it.
+#[derive(Clone, Copy)]
+pub(super) enum Absent {
+    Null,
+    /// A refusal, although the column may be NULL.
+    Required,
+    /// On the wire an empty list or map is the same as none: it is empty, never NULL.
+    Empty,
 }
 
 pub(super) struct FieldPlan {
-    pub(super) field: FieldDescriptor,
+    pub(super) number: u32,
+    /// Place of its column.
+    pub(super) column: usize,
+    /// Columns of the other fields of its oneof: only one of them may have a value.
+    pub(super) instead_of: Vec<usize>,
     pub(super) shape: Shape,
 }
 
 pub(super) enum Shape {
     Single(ValuePlan),
     List(ValuePlan),
-    /// The plan of the values; keys are scalars.
-    Map(ValuePlan),
+    /// The key's type and the plan of the values.
+    Map(Scalar, ValuePlan),
 }
 
 pub(super) enum ValuePlan {
-    Scalar,
+    Scalar(Scalar),
     /// Stored as the value's name.
-    EnumName(EnumDescriptor),
+    EnumName(EnumNames),
     Message(RecordPlan),
+}
+
+/// A type as it stands on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scalar {
+    Double,
+    Float,
+    /// And an enum's number.
+    Int32,
+    Int64,
+    Uint32,
+    Uint64,
+    Sint32,
+    Sint64,
+    Fixed32,
+    Fixed64,
+    Sfixed32,
+    Sfixed64,
+    Bool,
+    String,
+    Bytes,
+}
+
+pub(super) struct EnumNames {
+    pub(super) name: String,
+    /// By number.
+    values: Vec<(i32, String)>,
+}
+
+impl RecordPlan {
+    /// The place in `fields` of the field with this number, which most often is `guess`.
+    #[inline]
+    pub(super) fn place(&self, number: u32, guess: usize) -> Option<usize> {
+        match self.fields.get(guess) {
+            Some(field) if field.number == number => Some(guess),
+            _ => self.fields.binary_search_by_key(&number, |f| f.number).ok(),
+        }
+    }
+}
+
+impl EnumNames {
+    fn new(values: &EnumDescriptor) -> Self {
+        let numbers: BTreeSet<i32> = values.values().map(|v| v.number()).collect();
+        let named = |number| Some((number, values.get_value(number)?.name().to_owned()));
+        Self {
+            name: values.name().to_owned(),
+            values: numbers.into_iter().filter_map(named).collect(),
+        }
+    }
+
+    pub(super) fn get(&self, number: i32) -> Option<&str> {
+        let place = self
+            .values
+            .binary_search_by_key(&number, |(n, _)| *n)
+            .ok()?;
+        self.values.get(place).map(|(_, name)| name.as_str())
+    }
+}
+
+impl ValuePlan {
+    pub(super) fn wire_type(&self) -> WireType {
+        match self {
+            Self::Scalar(scalar) => scalar.wire_type(),
+            Self::EnumName(_) => WireType::Varint,
+            Self::Message(_) => WireType::Length,
+        }
+    }
+}
+
+impl Scalar {
+    /// None: messages are no scalars.
+    fn of(kind: &Kind) -> Option<Self> {
+        Some(match kind {
+            Kind::Double => Self::Double,
+            Kind::Float => Self::Float,
+            Kind::Int32 | Kind::Enum(_) => Self::Int32,
+            Kind::Int64 => Self::Int64,
+            Kind::Uint32 => Self::Uint32,
+            Kind::Uint64 => Self::Uint64,
+            Kind::Sint32 => Self::Sint32,
+            Kind::Sint64 => Self::Sint64,
+            Kind::Fixed32 => Self::Fixed32,
+            Kind::Fixed64 => Self::Fixed64,
+            Kind::Sfixed32 => Self::Sfixed32,
+            Kind::Sfixed64 => Self::Sfixed64,
+            Kind::Bool => Self::Bool,
+            Kind::String => Self::String,
+            Kind::Bytes => Self::Bytes,
+            Kind::Message(_) => return None,
+        })
+    }
+
+    #[inline]
+    pub(super) fn wire_type(self) -> WireType {
+        match self {
+            Self::Int32
+            | Self::Int64
+            | Self::Uint32
+            | Self::Uint64
+            | Self::Sint32
+            | Self::Sint64
+            | Self::Bool => WireType::Varint,
+            Self::Double | Self::Fixed64 | Self::Sfixed64 => WireType::Fixed64,
+            Self::Float | Self::Fixed32 | Self::Sfixed32 => WireType::Fixed32,
+            Self::String | Self::Bytes => WireType::Length,
+        }
+    }
 }
 
 /// Checks the fields of `message` against `columns`.
@@ -61,7 +186,9 @@ fn plan_record(
             ));
         }
     }
-    let mut plan_column = |column: &Column| {
+    let mut fields: Vec<FieldPlan> = Vec::new();
+    let mut absent = Vec::new();
+    for (place, column) in columns.iter().enumerate() {
         let name = format!("{within}{}", column.name);
         let Some(field) = message.get_field_by_name(&column.name) else {
             if !column.nullable {
@@ -69,28 +196,45 @@ fn plan_record(
                     "column \"{name}\" is NOT NULL but the descriptor has no such field"
                 ));
             }
-            return None;
+            absent.push(Absent::Null);
+            continue;
         };
+        absent.push(match field.cardinality() {
+            Cardinality::Repeated => Absent::Empty,
+            Cardinality::Required => Absent::Required,
+            Cardinality::Optional => Absent::Null,
+        });
         match plan_field(&field, &column.ty, &name, problems) {
-            Some(shape) => Some(FieldPlan { field, shape }),
-            None => {
-                problems.push(format!(
-                    "field \"{name}\" of type {} does not fit column type {}",
-                    proto_type(&field),
-                    column.ty
-                ));
-                None
-            }
+            Some(shape) => fields.push(FieldPlan {
+                number: field.number(),
+                column: place,
+                instead_of: instead_of(&field, columns),
+                shape,
+            }),
+            None => problems.push(format!(
+                "field \"{name}\" of type {} does not fit column type {}",
+                proto_type(&field),
+                column.ty
+            )),
         }
-    };
-    RecordPlan {
-        fields: columns.iter().map(&mut plan_column).collect(),
-        required: message
-            .fields()
-            .filter(FieldDescriptor::is_required)
-            .collect(),
-        message: message.clone(),
     }
+    fields.sort_unstable_by_key(|field| field.number);
+    RecordPlan {
+        message: message.clone(),
+        fields,
+        columns: absent,
+    }
+}
+
+/// The places of the columns of the other fields of the field's oneof.
+fn instead_of(field: &FieldDescriptor, columns: &[Column]) -> Vec<usize> {
+    let others = field.containing_oneof().into_iter().flat_map(|oneof| {
+        let others = oneof.fields().filter(|other| other != field);
+        others.collect::<Vec<_>>()
+    });
+    others
+        .filter_map(|other| columns.iter().position(|c| c.name == other.name()))
+        .collect()
 }
 
 /// None: the field does not fit the column. What is wrong deeper goes to `problems`.
@@ -105,11 +249,11 @@ fn plan_field(
             return None;
         };
         let key_kind = entry.map_entry_key_field().kind();
-        let ValuePlan::Scalar = plan_value(&key_kind, key, name, problems)? else {
+        let ValuePlan::Scalar(key) = plan_value(&key_kind, key, name, problems)? else {
             return None;
         };
         let value_kind = entry.map_entry_value_field().kind();
-        return plan_value(&value_kind, value, name, problems).map(Shape::Map);
+        return plan_value(&value_kind, value, name, problems).map(|value| Shape::Map(key, value));
     }
     if field.is_list() {
         let ColumnType::Array(element) = ty else {
@@ -148,7 +292,7 @@ fn plan_value(
         Kind::Bytes => *ty == T::Binary,
         Kind::Enum(values) => {
             if matches!(ty, T::String | T::Varchar(_)) {
-                return Some(ValuePlan::EnumName(values.clone()));
+                return Some(ValuePlan::EnumName(EnumNames::new(values)));
             }
             matches!(ty, T::TinyInt | T::SmallInt | T::Int | T::BigInt)
         }
@@ -161,7 +305,7 @@ fn plan_value(
             return Some(ValuePlan::Message(plan));
         }
     };
-    fits.then_some(ValuePlan::Scalar)
+    Scalar::of(kind).filter(|_| fits).map(ValuePlan::Scalar)
 }
 
 /// The field's type as a .proto file names it.

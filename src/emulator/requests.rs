@@ -59,6 +59,8 @@ impl Records {
 #[derive(Default)]
 pub(super) struct Chunk {
     pub(super) requests: Vec<(i64, Records)>,
+    /// How many they hold.
+    pub(super) records: u64,
     bytes: usize,
 }
 
@@ -69,6 +71,7 @@ impl Chunk {
 
     pub(super) fn push(&mut self, (offset, records): (i64, Records)) {
         self.bytes += records.bytes();
+        self.records += records.len() as u64;
         self.requests.push((offset, records));
     }
 }

@@ -1,5 +1,6 @@
 //! The gRPC service: a stream from its first message to its last acknowledgement.
 
+use std::error::Error as _;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
@@ -27,6 +28,7 @@ use super::catalog::Catalog;
 use super::decode::{Decoder, Format};
 use super::faults::{Cut, Faults, Reading, faultless};
 use super::requests::{Chunk, Numbering, avro};
+use super::status::{Activity, StreamActivity};
 use super::table::{Acks, Table};
 use super::{descriptor, plan};
 
@@ -44,7 +46,9 @@ pub(super) struct Service {
     catalog: Arc<Catalog>,
     auth: Arc<Auth>,
     auto_create: bool,
+    discard: bool,
     faults: Option<Arc<Faults>>,
+    activity: Arc<Activity>,
     stopped: watch::Receiver<bool>,
 }
 
@@ -60,19 +64,29 @@ impl Zerobus for Service {
         if let Some(faults) = &self.faults {
             faults.at_call();
         }
-        let name = self.authorize(request.metadata())?;
+        let client = text(request.metadata(), "user-agent").unwrap_or_default();
+        let client = client.to_owned();
+        let name = self.authorize(request.metadata()).inspect_err(|status| {
+            let table = text(request.metadata(), TABLE_KEY).unwrap_or_default();
+            self.refused(table, &client, status);
+        })?;
         let cut = request.extensions().get::<Cut>().cloned();
         let cut = cut.unwrap_or_default();
         let (answers, mut answered) = mpsc::channel(ANSWERS_MAX);
         let service = self.clone();
         // Clients wait for the headers before they send anything: answer at once.
         tokio::spawn(async move {
-            if let Err(status) = service
-                .serve(&name, cut, request.into_inner(), &answers)
-                .await
+            let requests = request.into_inner();
+            let served = service.serve(&name, &client, cut, requests, &answers);
+            if let Err(status) = served.await
+                && let Ok(answers) = answers.reserve().await
             {
-                // The client may be gone.
-                let _ = answers.send(Err(status)).await;
+                // The transport's own words have a source: a client that breaks off was not
+                // refused.
+                if status.source().is_none() {
+                    service.refused(&name.to_string(), &client, &status);
+                }
+                answers.send(Err(status));
             }
         });
         let answered = stream::poll_fn(move |context| answered.poll_recv(context));
@@ -103,26 +117,31 @@ impl Service {
         catalog: Arc<Catalog>,
         auth: Arc<Auth>,
         auto_create: bool,
+        discard: bool,
         faults: Option<Arc<Faults>>,
+        activity: Arc<Activity>,
         stopped: watch::Receiver<bool>,
     ) -> Self {
         Self {
             catalog,
             auth,
             auto_create,
+            discard,
             faults,
+            activity,
             stopped,
         }
     }
 
+    fn refused(&self, table: &str, client: &str, status: &Status) {
+        let code = format!("{:?}", status.code());
+        self.activity
+            .refused(table, client, &code, status.message());
+    }
+
     /// The table that the call's metadata names and its token is good for.
     fn authorize(&self, metadata: &MetadataMap) -> Result<TableName, Status> {
-        // Names of tables may go beyond ASCII.
-        let value = |key: &str| {
-            let value = metadata.get(key)?;
-            std::str::from_utf8(value.as_bytes()).ok()
-        };
-        let token = value("authorization")
+        let token = text(metadata, "authorization")
             .and_then(|value| value.split_once(' '))
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map(|(_, token)| token.trim());
@@ -134,7 +153,7 @@ impl Service {
                 return Err(Status::unauthenticated(message));
             }
         };
-        let table = value(TABLE_KEY).unwrap_or_default();
+        let table = text(metadata, TABLE_KEY).unwrap_or_default();
         match self.auth.check(token, table, Instant::now()) {
             Err(Refusal::Unknown) => Err(Status::unauthenticated(
                 "the token is unknown or has expired",
@@ -152,15 +171,17 @@ impl Service {
     }
 
     async fn serve(
-        mut self,
+        &self,
         name: &TableName,
+        client: &str,
         cut: Cut,
         mut requests: Streaming<EphemeralStreamRequest>,
         answers: &Answers,
     ) -> Result<(), Status> {
+        let mut stopped = self.stopped.clone();
         let first = tokio::select! {
             first = requests.message() => first?,
-            _ = self.stopped.wait_for(|stop| *stop) => return Err(stopping()),
+            _ = stopped.wait_for(|stop| *stop) => return Err(stopping()),
         };
         let create = match first.and_then(|first| first.payload) {
             Some(Payload::CreateStream(create)) => create,
@@ -178,8 +199,13 @@ impl Service {
             }
         }
         let decoder = Arc::new(self.open(name, create).await?);
+        let stream_id = Uuid::new_v4().to_string();
+        let table = name.to_string();
+        let live = self
+            .activity
+            .stream(&stream_id, &table, client, Instant::now());
         let created = Answer::CreateStreamResponse(CreateIngestStreamResponse {
-            stream_id: Some(Uuid::new_v4().to_string()),
+            stream_id: Some(stream_id),
         });
         // A failed send means that the client is gone: so is its stream.
         if answers.send(answer(created)).await.is_err() {
@@ -196,7 +222,8 @@ impl Service {
         };
         reading.count(0)?;
         let mut stages = JoinSet::new();
-        stages.spawn(read(requests, reading, chunks, self.stopped));
+        let stream = live.stream.clone();
+        stages.spawn(read(requests, reading, chunks, stopped, stream));
         stages.spawn(store(decoder, chunked, acks));
         loop {
             let next = tokio::select! {
@@ -204,8 +231,13 @@ impl Service {
                 () = answers.closed() => return Ok(()),
             };
             // None: everything that was received is committed and acknowledged.
-            let Some(next) = next else { break };
-            if answers.send(answer(next?)).await.is_err() {
+            let Some(next) = next.transpose()? else { break };
+            if let Answer::IngestRecordResponse(ack) = &next
+                && let Some(offset) = ack.durability_ack_up_to_offset
+            {
+                live.stream.acked(offset);
+            }
+            if answers.send(answer(next)).await.is_err() {
                 return Ok(());
             }
         }
@@ -246,7 +278,11 @@ impl Service {
             Some(message) => Format::Proto(plan::plan(&message, &table.columns).map_err(invalid)?),
             None => Format::Json,
         };
-        Ok(Decoder { table, format })
+        Ok(Decoder {
+            table,
+            format,
+            discard: self.discard,
+        })
     }
 
     async fn table(
@@ -275,6 +311,7 @@ async fn read(
     mut reading: Reading,
     chunks: mpsc::Sender<Result<Chunk, Status>>,
     mut stopped: watch::Receiver<bool>,
+    stream: Arc<StreamActivity>,
 ) -> Result<(), Status> {
     let mut numbering = Numbering::default();
     loop {
@@ -309,6 +346,7 @@ async fn read(
             }
             next = requests.message().now_or_never();
         };
+        stream.received(&chunk, Instant::now());
         // A failed send means that the next stage has ended, and says why.
         if !chunk.requests.is_empty() && chunks.send(Ok(chunk)).await.is_err() {
             return Ok(());
@@ -328,7 +366,7 @@ async fn read(
     }
 }
 
-/// Decodes chunks and queues them for the table's writer.
+/// Decodes chunks and queues them for the table's writer, if there is anything to keep.
 async fn store(
     decoder: Arc<Decoder>,
     mut chunks: mpsc::Receiver<Result<Chunk, Status>>,
@@ -336,12 +374,14 @@ async fn store(
 ) -> Result<(), Status> {
     while let Some(chunk) = chunks.recv().await {
         let chunk = chunk?;
-        let table = decoder.table.clone();
+        let (table, discard) = (decoder.table.clone(), decoder.discard);
         let decoder = decoder.clone();
         let decoded = tokio::task::spawn_blocking(move || decoder.decode(&chunk))
             .await
             .map_err(|error| Status::internal(format!("decoding failed: {error}")))?;
-        if let Some((batch, offset)) = decoded.good {
+        if let (true, Some((_, offset))) = (discard, &decoded.good) {
+            acks.durable(*offset);
+        } else if let Some((batch, offset)) = decoded.good {
             let queued = table.write(batch, offset, &acks).await;
             queued.map_err(Status::internal)?;
         }
@@ -350,6 +390,12 @@ async fn store(
         }
     }
     Ok(())
+}
+
+/// A value of the call's metadata; names of tables may go beyond ASCII.
+fn text<'a>(metadata: &'a MetadataMap, key: &str) -> Option<&'a str> {
+    let value = metadata.get(key)?;
+    std::str::from_utf8(value.as_bytes()).ok()
 }
 
 fn answer(payload: Answer) -> Result<EphemeralStreamResponse, Status> {

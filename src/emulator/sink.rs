@@ -10,7 +10,7 @@ use deltalake_core::arrow::array::RecordBatch;
 use deltalake_core::arrow::datatypes::SchemaRef;
 use deltalake_core::checkpoints::create_checkpoint;
 use deltalake_core::kernel::transaction::{CommitData, PROTOCOL, TransactionError};
-use deltalake_core::kernel::{Action, Version};
+use deltalake_core::kernel::{Action, Metadata, Version};
 use deltalake_core::logstore::CommitOrBytes;
 use deltalake_core::parquet::basic::Compression;
 use deltalake_core::parquet::file::properties::WriterProperties;
@@ -22,6 +22,7 @@ use uuid::Uuid;
 use crate::schema::Column;
 
 use super::delta_types::from_delta;
+use super::figures::{Added, Figures};
 
 /// What the Parquet writer holds of one file before it goes to the disk.
 const ROW_GROUP_BYTES_MAX: usize = 64 << 20;
@@ -37,6 +38,8 @@ pub(super) struct Sink {
     writer: RecordBatchWriter,
     /// The last version that is known to exist.
     version: Version,
+    /// The table's size at `version`.
+    pub(super) figures: Figures,
     /// The last version that was thought of for a checkpoint.
     maintained: Version,
 }
@@ -51,10 +54,12 @@ impl Sink {
         let table = DeltaTableBuilder::from_url(url)?.load().await?;
         let writer = writer(&table)?;
         let version = table.snapshot()?.version();
+        let figures = Figures::of(&table)?;
         Ok(Self {
             table,
             writer,
             version,
+            figures,
             maintained: version,
         })
     }
@@ -63,6 +68,12 @@ impl Sink {
     pub(super) fn columns(&self) -> Result<Vec<Column>, String> {
         let state = self.table.snapshot().map_err(|error| error.to_string())?;
         from_delta(state.schema().as_ref())
+    }
+
+    /// What else the log says of the table as a whole.
+    pub(super) fn metadata(&self) -> Result<Metadata, String> {
+        let state = self.table.snapshot().map_err(|error| error.to_string())?;
+        Ok(state.metadata().clone())
     }
 
     /// The Arrow schema that batches must have.
@@ -89,6 +100,7 @@ impl Sink {
             return Ok(());
         }
         let adds = self.writer.flush().await?;
+        let added: Vec<Added> = adds.iter().map(Added::from).collect();
         let actions = adds.into_iter().map(Action::Add).collect();
         let operation = DeltaOperation::Write {
             mode: SaveMode::Append,
@@ -110,6 +122,7 @@ impl Sink {
             match log.write_commit_entry(next, bytes, Uuid::new_v4()).await {
                 Ok(()) => {
                     self.version = next;
+                    self.figures = self.figures.after(next, &added);
                     return Ok(());
                 }
                 Err(TransactionError::VersionAlreadyExists(_)) => self.catch_up().await?,
@@ -139,6 +152,7 @@ impl Sink {
             ));
         }
         self.version = self.table.snapshot()?.version();
+        self.figures = Figures::of(&self.table)?;
         Ok(())
     }
 }

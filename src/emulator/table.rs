@@ -9,6 +9,7 @@ use std::time::Duration;
 use deltalake_core::DeltaTableError;
 use deltalake_core::arrow::array::RecordBatch;
 use deltalake_core::arrow::datatypes::SchemaRef;
+use deltalake_core::kernel::Metadata;
 use deltalake_core::operations::create::CreateBuilder;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
@@ -19,6 +20,7 @@ use crate::schema::{Column, TableName};
 
 use super::EmulatorError;
 use super::delta_types::to_delta;
+use super::figures::Figures;
 use super::sink::Sink;
 
 /// Decoded rows that wait for the writer, over all streams of a table.
@@ -31,6 +33,11 @@ pub(super) struct Table {
     pub(super) columns: Vec<Column>,
     /// The Arrow form of `columns`, as the Delta writer wants it.
     pub(super) schema: SchemaRef,
+    figures: watch::Receiver<Figures>,
+    /// Its id, comment and properties, as they were when it was opened.
+    pub(super) metadata: Metadata,
+    /// Its directory.
+    pub(super) location: String,
     queue: mpsc::UnboundedSender<Write>,
     /// Bounds the queue, in units of [`ROOM_BYTES`].
     room: Arc<Semaphore>,
@@ -55,7 +62,7 @@ impl Acks {
     }
 
     // A stream that has gone needs no answer: the sends below may fail.
-    fn durable(&self, offset: i64) {
+    pub(super) fn durable(&self, offset: i64) {
         let _ = self.durable.send(Ok(offset));
     }
 
@@ -75,6 +82,11 @@ struct Write {
 }
 
 impl Table {
+    /// How large the table is as of its last commit.
+    pub(super) fn figures(&self) -> Figures {
+        *self.figures.borrow()
+    }
+
     /// Queues rows, waiting for room; `offset` is acknowledged once they are committed.
     ///
     /// # Errors
@@ -135,11 +147,16 @@ pub(super) async fn open(
         Err(error) => return Err(fail(format!("cannot be opened: {error}"))),
     };
     let columns = sink.columns().map_err(fail)?;
+    let (figures, known) = watch::channel(sink.figures);
+    let metadata = sink.metadata().map_err(fail)?;
     let (queue, queued) = mpsc::unbounded_channel();
     let table = Table {
         name: name.clone(),
         columns,
         schema: sink.schema(),
+        figures: known,
+        metadata,
+        location: location.clone(),
         queue,
         room: Arc::new(Semaphore::new(QUEUE_BYTES_MAX / ROOM_BYTES)),
     };
@@ -147,6 +164,7 @@ pub(super) async fn open(
         name: name.clone(),
         location,
         sink: Some(sink),
+        figures,
         queued,
         commit_interval,
         stopped,
@@ -166,6 +184,7 @@ struct Writer {
     location: String,
     /// None after it was lost; opened again for the next rows.
     sink: Option<Sink>,
+    figures: watch::Sender<Figures>,
     queued: mpsc::UnboundedReceiver<Write>,
     commit_interval: Duration,
     stopped: watch::Receiver<bool>,
@@ -262,6 +281,7 @@ impl Writer {
         });
         match job.await {
             Ok(Ok((sink, outcome))) => {
+                self.figures.send_replace(sink.figures);
                 self.sink = Some(sink);
                 outcome.map_err(|error| error.to_string())
             }

@@ -27,6 +27,9 @@ pub struct Identity {
     pub workspace: String,
     /// The table.
     pub table: String,
+    /// The table's id, where a catalog has told it.
+    #[serde(default)]
+    pub table_id: Option<String>,
     /// The record's message; none for JSON records.
     pub message: Option<String>,
     /// The flags that decide what a row is, as they would be given.

@@ -441,8 +441,8 @@ async fn first_signal() -> Kind {
     }
 }
 
-/// What a fault of the stream means to the user.
-fn service_failure(fault: &Fault) -> Failure {
+/// What a fault of the service means to the user.
+pub fn service_failure(fault: &Fault) -> Failure {
     match fault.class {
         FaultClass::Invalid | FaultClass::Refused => {
             Failure::new(Kind::Refused, format!("the service refused the stream: {fault}"))
@@ -455,6 +455,10 @@ fn service_failure(fault: &Fault) -> Failure {
         FaultClass::NotFound => {
             Failure::new(Kind::NotFound, format!("the table was not found: {fault}"))
                 .hint("check --table; the table must exist before it is loaded")
+        }
+        FaultClass::Untrusted => {
+            Failure::new(Kind::Settings, format!("the server's certificate is not trusted: {fault}"))
+                .hint("trust the server's CA with SSL_CERT_FILE=FILE, a PEM file, and name the server as its certificate does")
         }
         FaultClass::Transient | FaultClass::Throttled(_) => {
             Failure::new(Kind::Unavailable, format!("the service is unavailable: {fault}"))

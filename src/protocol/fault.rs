@@ -14,6 +14,8 @@ pub enum FaultClass {
     Credentials,
     /// The table is not there (NotFound).
     NotFound,
+    /// The server's certificate: nothing was sent to whoever that is.
+    Untrusted,
     /// The connection or the service, for now; everything that is not refused.
     Transient,
     /// Flow control (ResourceExhausted, HTTP 429): slow down, after this time if it is given.
@@ -50,7 +52,8 @@ impl Fault {
             FaultClass::Invalid
             | FaultClass::Refused
             | FaultClass::Credentials
-            | FaultClass::NotFound => false,
+            | FaultClass::NotFound
+            | FaultClass::Untrusted => false,
             FaultClass::Transient | FaultClass::Throttled(_) => true,
         }
     }
@@ -67,6 +70,7 @@ mod tests {
             (FaultClass::Refused, false),
             (FaultClass::Credentials, false),
             (FaultClass::NotFound, false),
+            (FaultClass::Untrusted, false),
             (FaultClass::Transient, true),
             (FaultClass::Throttled(None), true),
         ] {

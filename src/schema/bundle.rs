@@ -16,7 +16,7 @@ use prost_reflect::prost_types::{
 use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor};
 
 use super::plan::Scalar;
-use super::planner::well_known;
+use super::values::well_known;
 
 /// Bundles a message that the plan has accepted: no recursion, no groups.
 pub(super) fn bundle(root: &MessageDescriptor) -> DescriptorProto {

@@ -18,7 +18,8 @@ pub fn of_message(plan: &RecordPlan, message: &MessagePlan) -> Vec<Column> {
         .collect()
 }
 
-fn of_field(plan: &RecordPlan, field: &FieldPlan) -> ColumnType {
+/// The column of one field.
+pub(super) fn of_field(plan: &RecordPlan, field: &FieldPlan) -> ColumnType {
     let value = of_value(plan, field.ty);
     match field.shape {
         Shape::Single => value,

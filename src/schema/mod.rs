@@ -4,23 +4,30 @@
 use std::path::Path;
 
 mod bundle;
+pub mod check;
 pub mod columns;
 pub mod compile;
+mod from_table;
 mod hints;
 mod nesting;
 pub mod plan;
 mod planner;
 mod similar;
 pub mod table_name;
+mod type_text;
 pub mod types;
+mod unity;
+mod values;
 
 pub use compile::{Declared, ProtoSource};
+pub use from_table::{message_name, message_of_table};
 pub use hints::column_type;
 pub use plan::RecordPlan;
 pub use planner::{COLUMNS_MAX, DEPTH_MAX, FIELDS_MAX};
 pub use similar::closest;
 pub use table_name::TableName;
 pub use types::{Column, ColumnType};
+pub use unity::CatalogTable;
 
 /// A .proto file that cannot serve as the schema of a record, with the place to mend.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -196,4 +196,19 @@ impl RecordPlan {
     pub fn root(&self) -> &MessagePlan {
         &self.messages[0]
     }
+
+    /// A field's type as a .proto file names it; well-known types are scalars by then.
+    pub fn protobuf_type(&self, field: &FieldPlan) -> String {
+        let value = match (field.ty, field.ty.scalar()) {
+            (ValueType::Message(index), _) => self.messages[index].name.clone(),
+            (ValueType::Enum(index), _) => self.enums[index].name.clone(),
+            (_, Some(scalar)) => scalar.name().to_owned(),
+            (_, None) => String::new(),
+        };
+        match field.shape {
+            Shape::Single => value,
+            Shape::Repeated | Shape::Packed => format!("repeated {value}"),
+            Shape::Map(key) => format!("map<{}, {value}>", key.name()),
+        }
+    }
 }

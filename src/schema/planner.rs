@@ -7,8 +7,9 @@ use prost_reflect::{
 };
 
 use super::compile::{ProtoSource, compile};
-use super::plan::{EnumPlan, FieldPlan, Json, MessagePlan, RecordPlan, Scalar, Shape, ValueType};
-use super::{ColumnType, SchemaError, bundle, closest, hints};
+use super::plan::{EnumPlan, FieldPlan, MessagePlan, RecordPlan, Shape, ValueType};
+use super::values::{as_column, scalar, well_known};
+use super::{Column, ColumnType, SchemaError, bundle, closest, hints};
 
 /// The deepest nesting of messages that the service takes (PROTOCOL: limits).
 pub const DEPTH_MAX: usize = 100;
@@ -38,6 +39,20 @@ impl RecordPlan {
         root: &MessageDescriptor,
         types: &[(String, ColumnType)],
     ) -> Result<Self, SchemaError> {
+        Self::over_table(root, types, &[])
+    }
+
+    /// The same for a table of these columns. They say what neither `types` nor hints do:
+    /// what a field's column holds, and whether every row must have it. What does not fit
+    /// is left for [`check`](super::check).
+    ///
+    /// # Errors
+    /// Those of [`RecordPlan::from_descriptor`].
+    pub fn over_table(
+        root: &MessageDescriptor,
+        types: &[(String, ColumnType)],
+        columns: &[Column],
+    ) -> Result<Self, SchemaError> {
         let fields = root.fields().len();
         if fields > COLUMNS_MAX {
             let what = format!("has {fields} fields, a table takes at most {COLUMNS_MAX}");
@@ -56,7 +71,7 @@ impl RecordPlan {
             path: String::new(),
             types: types.iter().map(|(path, ty)| (path.as_str(), ty)).collect(),
         };
-        planner.message(root)?;
+        planner.message(root, columns)?;
         if let Some((path, _)) = planner.types.iter().next() {
             return Err(unknown_path(&planner.messages, path));
         }
@@ -84,7 +99,11 @@ struct Planner<'t> {
 }
 
 impl Planner<'_> {
-    fn message(&mut self, message: &MessageDescriptor) -> Result<usize, SchemaError> {
+    fn message(
+        &mut self,
+        message: &MessageDescriptor,
+        columns: &[Column],
+    ) -> Result<usize, SchemaError> {
         if message.extension_ranges().len() > 0 {
             return Err(refuse_message(message, "has an extension range")
                 .hint("a table's columns are all known; declare the fields in the message"));
@@ -102,7 +121,9 @@ impl Planner<'_> {
         let mut oneofs: Vec<String> = Vec::new();
         let mut fields = Vec::new();
         let mut by_name: HashMap<Box<str>, usize> = HashMap::new();
-        let mut columns: HashMap<String, String> = HashMap::new();
+        let mut folded_names: HashMap<String, String> = HashMap::new();
+        let columns: HashMap<&str, &Column> =
+            columns.iter().map(|c| (c.name.as_str(), c)).collect();
         // `fields()` goes by number; columns go in the order they are written in.
         let mut declared: Vec<FieldDescriptor> = message.fields().collect();
         declared.sort_by(|a, b| a.path().cmp(b.path()));
@@ -117,7 +138,7 @@ impl Planner<'_> {
             }
             self.path.push_str(field.name());
             let folded = field.name().to_ascii_lowercase();
-            if let Some(other) = columns.insert(folded, field.name().to_owned()) {
+            if let Some(other) = folded_names.insert(folded, field.name().to_owned()) {
                 let what = format!("differs from \"{other}\" only in case, columns do not");
                 return Err(refuse(field, &what));
             }
@@ -129,7 +150,10 @@ impl Planner<'_> {
                     oneofs.len() - 1
                 }
             });
-            let (shape, ty) = self.field_type(field)?;
+            let column = columns.get(field.name());
+            let (shape, ty) = self.field_type(field, column.map(|c| &c.ty))?;
+            // A list that is missing is empty, never NULL.
+            let never_null = shape == Shape::Single && column.is_some_and(|c| !c.nullable);
             by_name
                 .entry(field.json_name().into())
                 .or_insert(fields.len());
@@ -138,7 +162,7 @@ impl Planner<'_> {
                 number: field.number(),
                 shape,
                 ty,
-                required: field.cardinality() == Cardinality::Required,
+                required: never_null || field.cardinality() == Cardinality::Required,
                 oneof,
             });
             self.path.truncate(path);
@@ -154,7 +178,11 @@ impl Planner<'_> {
         Ok(index)
     }
 
-    fn field_type(&mut self, field: &FieldDescriptor) -> Result<(Shape, ValueType), SchemaError> {
+    fn field_type(
+        &mut self,
+        field: &FieldDescriptor,
+        column: Option<&ColumnType>,
+    ) -> Result<(Shape, ValueType), SchemaError> {
         if field.is_group() {
             return Err(refuse(field, "is a group, which a table has no column for")
                 .hint("declare a nested message instead"));
@@ -162,10 +190,19 @@ impl Planner<'_> {
         if let (true, Kind::Message(entry)) = (field.is_map(), field.kind()) {
             let key = scalar(&entry.map_entry_key_field().kind());
             let key = key.ok_or_else(|| refuse(field, "has a key that is no scalar"))?;
-            let ty = self.value_type(field, &entry.map_entry_value_field().kind())?;
+            let column = match column {
+                Some(ColumnType::Map(_, value)) => Some(&**value),
+                _ => None,
+            };
+            let ty = self.value_type(field, &entry.map_entry_value_field().kind(), column)?;
             return Ok((Shape::Map(key), ty));
         }
-        let ty = self.value_type(field, &field.kind())?;
+        let column = match (field.is_list(), column) {
+            (false, column) => column,
+            (true, Some(ColumnType::Array(element))) => Some(&**element),
+            (true, _) => None,
+        };
+        let ty = self.value_type(field, &field.kind(), column)?;
         let shape = match (field.is_list(), field.is_packed()) {
             (false, _) => Shape::Single,
             (true, false) => Shape::Repeated,
@@ -178,6 +215,7 @@ impl Planner<'_> {
         &mut self,
         field: &FieldDescriptor,
         kind: &Kind,
+        column: Option<&ColumnType>,
     ) -> Result<ValueType, SchemaError> {
         let ty = match kind {
             Kind::Message(message) => match well_known(message) {
@@ -189,7 +227,13 @@ impl Planner<'_> {
                     );
                     return Err(refuse(field, &what));
                 }
-                None => self.nested(field, message)?,
+                None => {
+                    let columns = match column {
+                        Some(ColumnType::Struct(columns)) => columns.as_slice(),
+                        _ => &[],
+                    };
+                    self.nested(field, message, columns)?
+                }
             },
             Kind::Enum(descriptor) => ValueType::Enum(self.enumeration(descriptor)),
             other => match scalar(other) {
@@ -207,7 +251,8 @@ impl Planner<'_> {
             });
         }
         match hints::of_field(field)? {
-            None => Ok(ty),
+            // A column that the field does not fit is told by the check.
+            None => Ok(column.map_or(ty, |column| as_column(ty, column).unwrap_or(ty))),
             Some(hint) => as_column(ty, &hint).map_err(|needs| {
                 let what = format!("has the hint {hint}, which needs the type {needs}");
                 refuse(field, &what)
@@ -219,6 +264,7 @@ impl Planner<'_> {
         &mut self,
         field: &FieldDescriptor,
         message: &MessageDescriptor,
+        columns: &[Column],
     ) -> Result<ValueType, SchemaError> {
         if self.around.contains(message) {
             let what = format!("makes \"{}\" recursive", message.full_name());
@@ -233,7 +279,7 @@ impl Planner<'_> {
             let what = format!("is of \"{}\", which has no fields", message.full_name());
             return Err(refuse(field, &what));
         }
-        Ok(ValueType::Message(self.message(message)?))
+        Ok(ValueType::Message(self.message(message, columns)?))
     }
 
     fn enumeration(&mut self, descriptor: &EnumDescriptor) -> usize {
@@ -251,73 +297,6 @@ impl Planner<'_> {
                 .collect(),
         });
         index
-    }
-}
-
-/// The well-known types by what is sent in their place; `Some(None)`: refused.
-pub(super) fn well_known(message: &MessageDescriptor) -> Option<Option<ValueType>> {
-    let name = message.full_name().strip_prefix("google.protobuf.")?;
-    Some(Some(match name {
-        "Timestamp" => ValueType::Timestamp,
-        "Duration" => ValueType::Duration,
-        "DoubleValue" => ValueType::Scalar(Scalar::Double),
-        "FloatValue" => ValueType::Scalar(Scalar::Float),
-        "Int64Value" => ValueType::Scalar(Scalar::Int64),
-        "UInt64Value" => ValueType::Scalar(Scalar::Uint64),
-        "Int32Value" => ValueType::Scalar(Scalar::Int32),
-        "UInt32Value" => ValueType::Scalar(Scalar::Uint32),
-        "BoolValue" => ValueType::Scalar(Scalar::Bool),
-        "StringValue" => ValueType::Scalar(Scalar::String),
-        "BytesValue" => ValueType::Scalar(Scalar::Bytes),
-        "Struct" => ValueType::Variant(Json::Object),
-        "Value" => ValueType::Variant(Json::AnyOrNull),
-        "ListValue" => ValueType::Variant(Json::Array),
-        _ => return Some(None),
-    }))
-}
-
-fn scalar(kind: &Kind) -> Option<Scalar> {
-    Some(match kind {
-        Kind::Double => Scalar::Double,
-        Kind::Float => Scalar::Float,
-        Kind::Int32 => Scalar::Int32,
-        Kind::Int64 => Scalar::Int64,
-        Kind::Uint32 => Scalar::Uint32,
-        Kind::Uint64 => Scalar::Uint64,
-        Kind::Sint32 => Scalar::Sint32,
-        Kind::Sint64 => Scalar::Sint64,
-        Kind::Fixed32 => Scalar::Fixed32,
-        Kind::Fixed64 => Scalar::Fixed64,
-        Kind::Sfixed32 => Scalar::Sfixed32,
-        Kind::Sfixed64 => Scalar::Sfixed64,
-        Kind::Bool => Scalar::Bool,
-        Kind::String => Scalar::String,
-        Kind::Bytes => Scalar::Bytes,
-        Kind::Message(_) | Kind::Enum(_) => return None,
-    })
-}
-
-/// A type as the column that was asked for, or the protobuf type that this column needs.
-fn as_column(ty: ValueType, column: &ColumnType) -> Result<ValueType, &'static str> {
-    let (needs, wanted) = match *column {
-        ColumnType::Timestamp => (Scalar::Int64, ValueType::Timestamp),
-        ColumnType::TimestampNtz => (Scalar::Int64, ValueType::TimestampNtz),
-        ColumnType::Date => (Scalar::Int32, ValueType::Date),
-        ColumnType::TinyInt => (Scalar::Int32, ValueType::TinyInt),
-        ColumnType::SmallInt => (Scalar::Int32, ValueType::SmallInt),
-        ColumnType::Variant => (Scalar::String, ValueType::Variant(Json::Any)),
-        ColumnType::Varchar(n) => (Scalar::String, ValueType::Varchar(n)),
-        ColumnType::Decimal { precision, scale } => {
-            (Scalar::String, ValueType::Decimal { precision, scale })
-        }
-        _ => return Ok(ty),
-    };
-    match ty {
-        ValueType::Scalar(scalar) if scalar == needs => Ok(wanted),
-        // A well-known type is its column's already.
-        ValueType::Variant(_) if *column == ColumnType::Variant => Ok(ty),
-        _ if ty == wanted => Ok(ty),
-        _ => Err(needs.name()),
     }
 }
 

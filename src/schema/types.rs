@@ -74,6 +74,8 @@ pub enum ColumnType {
     Array(Box<ColumnType>),
     /// `MAP<key, value>`; values are never NULL
     Map(Box<ColumnType>, Box<ColumnType>),
+    /// Any other, as its catalog names it: no field of a record goes into it.
+    Other(String),
 }
 
 impl fmt::Display for ColumnType {
@@ -109,6 +111,7 @@ impl fmt::Display for ColumnType {
             }
             Self::Array(element) => write!(f, "ARRAY<{element}>"),
             Self::Map(key, value) => write!(f, "MAP<{key}, {value}>"),
+            Self::Other(name) => f.write_str(name),
         }
     }
 }

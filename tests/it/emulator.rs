@@ -610,6 +610,70 @@ async fn a_bad_record_refuses_its_batch_and_nothing_before_it() {
 }
 
 #[tokio::test]
+async fn a_server_that_discards_refuses_what_one_that_stores_refuses() {
+    let row = message(NARROW);
+    let raw = |record: &'static [u8]| {
+        let records = vec![Bytes::from_static(b"\x0a\x01a"), Bytes::from_static(record)];
+        Batch::ProtoEncodedBatch(ProtoEncodedRecordBatch { records })
+    };
+    let mut refusals = Vec::new();
+    for discard in [false, true] {
+        let dir = TempDir::new().unwrap();
+        let mut options = options(dir.path());
+        options.discard = discard;
+        let server = Emulator::start(options).await.unwrap();
+        server.create_table(&name(), &narrow()).await.unwrap();
+        let rig = Rig { dir, server };
+        let mut client = rig.proto(&row).await;
+        for offset in 0..3 {
+            let rows = [r#"{"name":"a","temp":-5}"#; 1_000];
+            client.batch(offset, encode(&row, &rows)).await;
+        }
+        client.ack_of(2).await;
+        client.batch(3, encode(&row, &[r#"{"name":"a"}"#])).await;
+        assert_eq!(client.finish().await, 3);
+        let mut client = rig.json().await;
+        client.batch(0, json(&[r#"{"name":"a"}"#])).await;
+        assert_eq!(client.finish().await, 0);
+
+        let mut told = Vec::new();
+        for bad in [
+            raw(b"\x0a\x01\xff"),
+            raw(b"\x0a\x01a\x20\x01"),
+            raw(b"\x10\x01"),
+            raw(b"\x0a\x01a\x12\x01\x01"),
+            raw(b"\x0a\x01a\x18\xff\xff\xff\xff\xff\xff\xff\xff\x7f"),
+            encode(&row, &[r#"{"name":"a","temp":40000}"#]),
+        ] {
+            let mut client = rig.proto(&row).await;
+            client
+                .batch(0, encode(&row, &[r#"{"name":"before"}"#]))
+                .await;
+            client.batch(1, bad).await;
+            client.ack_of(0).await;
+            told.push(client.refusal().await.message().to_owned());
+        }
+        for bad in [
+            r#"{"name":"a","temp":1.5}"#,
+            r#"{"name":"a","name":"b"}"#,
+            "{",
+        ] {
+            let mut client = rig.json().await;
+            client.batch(0, json(&[r#"{"name":"a"}"#, bad])).await;
+            told.push(client.refusal().await.message().to_owned());
+        }
+        refusals.push(told);
+        rig.server.shutdown().await.unwrap();
+
+        let files = std::fs::read_dir(rig.dir.path().join("main/default/events")).unwrap();
+        let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+        let stored = names.filter(|name| name.ends_with(".parquet")).count();
+        assert_eq!(stored == 0, discard, "{stored} files");
+    }
+    assert_eq!(refusals[0], refusals[1]);
+}
+
+#[tokio::test]
 async fn offsets_must_be_consecutive() {
     let rig = Rig::with_table(&narrow()).await;
     let row = message(NARROW);

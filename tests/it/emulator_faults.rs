@@ -226,21 +226,26 @@ fn expired_tokens_are_replaced() {
 
 #[test]
 fn the_token_endpoint_fails_like_any_other() {
+    // The stream's token, not that of the check before it.
+    let unchecked = ["--table-check", "off"];
     let summary = survives(
         &[
             "throttle:at=token,times=1,retry-after=1s",
             "delay:at=token,for=50ms",
         ],
-        &["--recovery-retries", "0"],
+        &[&unchecked[..], &["--recovery-retries", "0"]].concat(),
     );
     assert!(throttled(&summary) >= 1.0, "{summary}");
     survives(
         &["fail:at=token,times=1", "drop:at=token,every=2,times=1"],
-        &[],
+        &unchecked,
     );
-    survives(&["stall:at=token,times=1"], &["--recovery-timeout", "1s"]);
+    survives(
+        &["stall:at=token,times=1"],
+        &[&unchecked[..], &["--recovery-timeout", "1s"]].concat(),
+    );
     let fault = "fail:at=token,status=403,message=you shall not";
-    let (code, kind, stderr) = fails(&[fault], &[]);
+    let (code, kind, stderr) = fails(&[fault], &unchecked);
     assert_eq!((code, kind), (1, json!("credentials")));
     assert!(stderr.contains("403 Forbidden: you shall not"), "{stderr}");
 }

@@ -171,7 +171,19 @@ fn wrong_usage_ends_in_2_and_prints_no_summary() {
             &["ingest", "--table", "default.air_quality", "x"][..],
             "has 2 parts, expected three: catalog.schema.table",
         ),
-        (&["ingest", "--table", AIR, "x"], "no --proto FILE is given"),
+        (
+            &["ingest", "--table", AIR, "--dry-run", "x"],
+            "--dry-run connects nowhere: it needs --proto",
+        ),
+        (
+            &["ingest", "--table", AIR, "--message", "M", "x"],
+            "--message needs --proto or --descriptor-set",
+        ),
+        (
+            &["ingest", "--table", AIR, "--table-check", "off", "x"],
+            "--table-check off needs --proto",
+        ),
+        (&["schema", "show"], "no --proto FILE is given"),
         (&["ingest", "--table", AIR, "--json"], "no INPUT is given"),
         (
             &["ingest", "--table", AIR, "--json", "-", "-"],
@@ -318,7 +330,11 @@ fn a_table_that_does_not_exist_or_does_not_fit() {
         Ran::of(&output.unwrap())
     };
     ingest("other.proto", "other.ndjson").exits(0);
-    let ran = ingest(&proto, "row.ndjson").exits(1);
+    let mut command = rig.command(["ingest", "--table", AIR, "--proto", &proto, "row.ndjson"]);
+    let command = command
+        .args(["--table-check", "off"])
+        .envs(server.env.clone());
+    let ran = Ran::of(&command.output().unwrap()).exits(1);
     assert_snapshot!(told(&rig, &ran), @r#"
     exit 1
     error: the service refused the stream: InvalidArgument: table main.default.air_quality: field "device_name" has no column in the table; field "humidity" has no column in the table; field "temp" of type int32 does not fit column type STRING

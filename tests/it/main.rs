@@ -22,4 +22,7 @@ mod resume;
 mod resume_edges;
 mod rig;
 mod signals;
+mod status;
 mod table;
+mod table_check;
+mod tls;

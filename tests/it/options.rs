@@ -221,7 +221,7 @@ fn checking_first_loads_all_or_nothing() {
     rig.file("bad.ndjson", "{\"temp\": \"x\"}\n");
     rig.ingest(&["--check-first", "good.ndjson", "bad.ndjson"])
         .exits(4);
-    assert!(!rig.path().join("wh").exists(), "nothing was loaded");
+    assert!(!rig.path().join("wh/main").exists(), "nothing was loaded");
     rig.ingest(&["--check-first", "good.ndjson"]).exits(0);
     assert_eq!(numbers(&rig.air_rows()), [0, 1, 2]);
     let args = ["--check-first", "--max-errors", "1", "bad.ndjson"];

@@ -160,15 +160,17 @@ impl Rig {
         args.extend(more);
         let mut child = self.command(args).stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let env: Vec<_> = lines
-            .take(4)
-            .filter_map(|line| {
-                let line = line.unwrap();
-                // A secret that was given is not printed.
-                let (name, value) = line.strip_prefix("export ")?.split_once('=')?;
-                Some((name.to_owned(), value.to_owned()))
-            })
-            .collect();
+        let mut env = Vec::new();
+        for line in lines.map(Result::unwrap) {
+            let export = line.strip_prefix("export ");
+            if let Some((name, value)) = export.and_then(|export| export.split_once('=')) {
+                env.push((name.to_owned(), value.to_owned()));
+            }
+            // The last line; a secret that was given is not printed.
+            if line.contains("DATABRICKS_CLIENT_SECRET") {
+                break;
+            }
+        }
         assert!(!env.is_empty(), "the server did not start");
         Server { child, env }
     }
@@ -191,12 +193,18 @@ pub struct Server {
 impl Server {
     /// `host:port`.
     pub fn address(&self) -> String {
-        let (_, url) = self
-            .env
-            .iter()
-            .find(|(n, _)| n == "ZEROBUS_ENDPOINT")
-            .unwrap();
-        url.strip_prefix("http://").unwrap().to_owned()
+        self.url().split_once("://").unwrap().1.to_owned()
+    }
+
+    /// The URL that it prints.
+    pub fn url(&self) -> &str {
+        self.env("ZEROBUS_ENDPOINT")
+    }
+
+    /// A value that it prints.
+    pub fn env(&self, name: &str) -> &str {
+        let mut env = self.env.iter();
+        &env.find(|(given, _)| given == name).expect(name).1
     }
 
     /// Ends it with SIGTERM and returns its exit code.

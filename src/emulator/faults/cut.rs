@@ -9,7 +9,6 @@ use std::task::{Context, Poll};
 
 use futures_util::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tonic::transport::server::Connected;
 
 /// Cuts one connection. Requests find it among their extensions.
@@ -41,21 +40,22 @@ impl Cut {
     }
 }
 
-/// A connection.
-pub(in super::super) struct Io {
-    tcp: TcpStream,
+/// A connection, over TCP or TLS.
+pub(in super::super) struct Io<S> {
+    socket: S,
     cut: Cut,
 }
 
-impl Io {
+impl<S> Io<S> {
     /// Wraps a connection; unless it is `cuttable` nothing is looked at but that.
-    pub(in super::super) fn new(tcp: TcpStream, cuttable: bool) -> Self {
+    pub(in super::super) fn new(socket: S, cuttable: bool) -> Self {
         let cut = Cut(cuttable.then(Arc::default));
-        Self { tcp, cut }
+        Self { socket, cut }
     }
 }
 
-impl Connected for Io {
+// The service knows connections by how they are cut, whatever they are made of.
+impl<S> Connected for Io<S> {
     type ConnectInfo = Cut;
 
     fn connect_info(&self) -> Cut {
@@ -63,7 +63,7 @@ impl Connected for Io {
     }
 }
 
-impl AsyncRead for Io {
+impl<S: AsyncRead + Unpin> AsyncRead for Io<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -74,18 +74,18 @@ impl AsyncRead for Io {
             switch.reader.register(context.waker());
         }
         self.cut.check()?;
-        Pin::new(&mut self.tcp).poll_read(context, buffer)
+        Pin::new(&mut self.socket).poll_read(context, buffer)
     }
 }
 
-impl AsyncWrite for Io {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Io<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.cut.check()?;
-        Pin::new(&mut self.tcp).poll_write(context, bytes)
+        Pin::new(&mut self.socket).poll_write(context, bytes)
     }
 
     fn poll_write_vectored(
@@ -94,19 +94,21 @@ impl AsyncWrite for Io {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.cut.check()?;
-        Pin::new(&mut self.tcp).poll_write_vectored(context, slices)
+        Pin::new(&mut self.socket).poll_write_vectored(context, slices)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.tcp.is_write_vectored()
+        self.socket.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.cut.check()?;
-        Pin::new(&mut self.tcp).poll_flush(context)
+        Pin::new(&mut self.socket).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_shutdown(context)
+        // Over TLS, not even that it ends.
+        self.cut.check()?;
+        Pin::new(&mut self.socket).poll_shutdown(context)
     }
 }

@@ -1,0 +1,82 @@
+//! The status page and what it asks for, all of it from the binary.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+
+use super::super::catalog::Catalog;
+use super::Activity;
+use super::tables::Directory;
+
+/// For whoever is no browser.
+const LINE: &str =
+    "zerobus emulator: a local Zerobus Ingest that writes Delta tables (gRPC and /oidc/v1/token)\n";
+
+/// The page shows what strangers have sent: nothing but its own files may run, load or frame it.
+const HEADERS: [(HeaderName, &str); 5] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+         img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::CACHE_CONTROL, "no-store"),
+    (
+        HeaderName::from_static("cross-origin-resource-policy"),
+        "same-origin",
+    ),
+];
+
+#[derive(Clone)]
+struct Page {
+    activity: Arc<Activity>,
+    directory: Arc<Directory>,
+}
+
+/// The routes of the status page for a server of the tables under `dir`.
+pub(in super::super) fn router(
+    activity: Arc<Activity>,
+    catalog: Arc<Catalog>,
+    dir: PathBuf,
+) -> Router {
+    let directory = Directory::new(dir, catalog);
+    let file = |content_type: &'static str, text: &'static str| {
+        get(async move || (HEADERS, [(header::CONTENT_TYPE, content_type)], text))
+    };
+    let script = file("text/javascript; charset=utf-8", include_str!("page.js"));
+    let style = file("text/css; charset=utf-8", include_str!("page.css"));
+    Router::new()
+        .route("/", get(root))
+        .route("/status.js", script)
+        .route("/status.css", style)
+        .route("/status.json", get(status))
+        .with_state(Page {
+            activity,
+            directory,
+        })
+}
+
+async fn root(headers: HeaderMap) -> Response {
+    let accepts = headers.get_all(header::ACCEPT).iter();
+    let mut accepts = accepts.filter_map(|value| value.to_str().ok());
+    match accepts.any(|value| value.contains("text/html")) {
+        true => {
+            let html = [(header::CONTENT_TYPE, "text/html; charset=utf-8")];
+            (HEADERS, html, include_str!("page.html")).into_response()
+        }
+        false => LINE.into_response(),
+    }
+}
+
+async fn status(State(page): State<Page>) -> Response {
+    let tables = page.directory.tables().await;
+    let report = page.activity.report(tables, Instant::now());
+    (HEADERS, Json(report)).into_response()
+}
