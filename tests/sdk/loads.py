@@ -1,7 +1,8 @@
-"""Bulk loads: records one by one and in batches, protobuf and JSON, by both interfaces of the SDK.
-Every row is compared by independent readers while the server still runs."""
+"""Bulk loads: records one by one and in batches, protobuf and JSON, by both interfaces of the SDK,
+with and without TLS. Every row is compared by independent readers while the server still runs."""
 
 import asyncio
+import os
 import time
 
 import pyarrow
@@ -21,10 +22,13 @@ COLUMNS = {"device_name": pyarrow.string(), "temp": pyarrow.int32(), "humidity":
 
 def check(zerobus, directory):
     message = protos.air_quality(directory)
-    with Server(zerobus, directory, "--auto-create") as server:
-        for interface in (by_sync, by_aio):
-            for ingest in (singly, in_batches):
-                yield load(server, message, interface, ingest)
+    for name, scheme, flags in [("plain", "http", []), ("tls", "https", ["--tls"])]:
+        with Server(zerobus, directory / name, "--auto-create", *flags) as server:
+            assert server.url.startswith(scheme + "://"), server.url
+            os.environ["SSL_CERT_FILE"] = str(server.warehouse / "ca.pem")
+            for interface in (by_sync, by_aio):
+                for ingest in (singly, in_batches):
+                    yield f"{name} " + load(server, message, interface, ingest)
 
 
 def load(server, message, interface, ingest):
