@@ -16,6 +16,8 @@ import tempfile
 
 from deltalake import DeltaTable
 
+import delta_reader
+
 SAMPLES = pathlib.Path(__file__).resolve().parent.parent / "samples"
 AIR = "main.default.air_quality"
 
@@ -40,7 +42,10 @@ class Run:
 
     def read(self, table):
         path = self.warehouse.joinpath(*table.split("."))
-        return DeltaTable(str(path)).to_pyarrow_table()
+        table = DeltaTable(str(path))
+        files = {uri.removeprefix("file://") for uri in table.file_uris()}
+        assert files == set(delta_reader.replay(path).files()), "the table's files are those of its log"
+        return table.to_pyarrow_table()
 
 
 def air_quality(run):

@@ -21,6 +21,8 @@ import pyarrow.compute as pc
 import pyarrow.dataset
 from deltalake import DeltaTable
 
+import delta_reader
+
 PROTO = pathlib.Path(__file__).resolve().parent.parent / "samples" / "air_quality.proto"
 TABLE = "main.default.air_quality"
 HEADER = b"device_name,temp,humidity\n"
@@ -138,12 +140,11 @@ class Run:
         return json.loads(file.read_text())["records"]["accepted"] if file.exists() else 0
 
     def commits(self):
-        return sorted((self.table / "_delta_log").glob("*[0-9].json"))
+        return delta_reader.commits(self.table / "_delta_log")
 
     def landed(self):
         """The numbers of all rows, in the order in which they were committed."""
-        actions = (json.loads(line) for commit in self.commits() for line in commit.open())
-        files = [str(self.table / action["add"]["path"]) for action in actions if "add" in action]
+        files = delta_reader.replay(self.table, from_checkpoint=False).files()
         known = {uri.removeprefix("file://") for uri in DeltaTable(self.table).file_uris()}
         assert known == set(files), "the table's files are those of its commits"
         return pyarrow.dataset.dataset(files).to_table(columns=["humidity"])["humidity"].combine_chunks()

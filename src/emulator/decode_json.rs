@@ -9,14 +9,13 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use jiff::civil::{Date, DateTime};
-use jiff::{Timestamp, tz::Offset};
 use serde::Deserializer as _;
 use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::builder::{Builder, ListBuilder, MapBuilder};
 use super::columns::{Cell as Column, Problem, Rows};
+use super::instants;
 use super::json_names::{Names, Text, check_names, twice};
 use super::numbers::parse_decimal;
 
@@ -262,26 +261,20 @@ fn append_text(text: &str, builder: &mut Builder) -> Result<(), String> {
             b.push(&bytes.map_err(|error| format!("no base64 for BINARY: {error}"))?);
         }
         Builder::Date(_) => {
-            let days = match text.parse::<Date>() {
-                Ok(date) => days_since_epoch(date),
-                Err(_) => whole(text).ok_or_else(|| {
-                    format!("{text:?} is no DATE: YYYY-MM-DD, or days since 1970-01-01")
-                })?,
-            };
+            let days = instants::days(text).or_else(|| whole(text));
+            let days = days.ok_or_else(|| {
+                format!("{text:?} is no DATE: YYYY-MM-DD, or days since 1970-01-01")
+            })?;
             return builder.push_int(days);
         }
         Builder::Timestamp(b) => {
-            let micros = match b.wall_clock {
-                false => text.parse::<Timestamp>(),
-                true => text
-                    .parse::<DateTime>()
-                    .and_then(|time| Offset::UTC.to_timestamp(time)),
+            let (micros, expected) = match b.wall_clock {
+                false => (instants::micros(text), "TIMESTAMP: RFC 3339 with an offset"),
+                true => (
+                    instants::wall_micros(text),
+                    "TIMESTAMP_NTZ: a date and time without an offset",
+                ),
             };
-            let expected = match b.wall_clock {
-                false => "TIMESTAMP: RFC 3339 with an offset",
-                true => "TIMESTAMP_NTZ: a date and time without an offset",
-            };
-            let micros = micros.ok().map(Timestamp::as_microsecond);
             let micros = micros.or_else(|| whole(text)).ok_or_else(|| {
                 format!("{text:?} is no {expected}, or microseconds since 1970-01-01")
             })?;
@@ -311,9 +304,4 @@ fn whole(text: &str) -> Option<i64> {
         Ok(value) => Some(value),
         Err(_) => i64::try_from(parse_decimal(text, 38, 0).ok()?).ok(),
     }
-}
-
-fn days_since_epoch(date: Date) -> i64 {
-    let midnight = Offset::UTC.to_timestamp(date.at(0, 0, 0, 0));
-    midnight.map_or(i64::MIN, |time| time.as_second().div_euclid(86_400))
 }

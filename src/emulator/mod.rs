@@ -17,6 +17,7 @@ mod faults;
 mod figures;
 mod grants;
 mod http;
+mod instants;
 mod json_names;
 mod numbers;
 mod plan;

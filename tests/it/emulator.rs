@@ -546,6 +546,46 @@ async fn json_records_follow_the_columns() {
 }
 
 #[tokio::test]
+async fn json_dates_and_times_span_all_years() {
+    let columns = [
+        column("day", ColumnType::Date),
+        column("at", ColumnType::Timestamp),
+        column("wall", ColumnType::TimestampNtz),
+    ];
+    let rig = Rig::with_table(&columns).await;
+    let mut client = rig.json().await;
+    let rows = [
+        r#"{"day":"0001-01-01","at":"0001-01-01T00:00:00Z","wall":"0001-01-01T00:00:00"}"#,
+        r#"{"day":"9999-12-31","at":"9999-12-31T23:59:59.999999Z","wall":"9999-12-31T23:59:59.999999"}"#,
+    ];
+    client.batch(0, json(&rows)).await;
+    assert_eq!(client.finish().await, 0);
+    let expected = [
+        ["0001-01-01", "0001-01-01T00:00:00Z", "0001-01-01T00:00:00"],
+        [
+            "9999-12-31",
+            "9999-12-31T23:59:59.999999Z",
+            "9999-12-31T23:59:59.999999",
+        ],
+    ];
+    assert_eq!(rig.rows().await, expected);
+    for (row, reason) in [
+        (r#"{"day":"10000-01-01"}"#, "is no DATE"),
+        (r#"{"at":"9999-12-31T23:59:59-00:01"}"#, "outside the years"),
+        (
+            r#"{"wall":"2024-02-29T12:00:00+01:00"}"#,
+            "without an offset",
+        ),
+    ] {
+        let mut client = rig.json().await;
+        client.batch(0, json(&[row])).await;
+        let status = client.refusal().await;
+        assert!(status.message().contains(reason), "{row}: {status}");
+    }
+    rig.server.shutdown().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_bad_record_refuses_its_batch_and_nothing_before_it() {
     let rig = Rig::with_table(&narrow()).await;
     let row = message(NARROW);
