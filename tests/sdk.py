@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 
-CHECKS = ["loads", "refusals", "acks"]
+CHECKS = ["loads", "quick_starts", "values", "refusals", "acks"]
 PACKAGES = [
     "databricks-zerobus-ingest-sdk==1.10.*",
     "deltalake==1.6.*",

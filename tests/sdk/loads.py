@@ -20,10 +20,10 @@ TASKS = 1_000
 COLUMNS = {"device_name": pyarrow.string(), "temp": pyarrow.int32(), "humidity": pyarrow.int64()}
 
 
-def check(zerobus, directory):
+def check(zerobus_binary, directory):
     message = protos.air_quality(directory)
     for name, scheme, flags in [("plain", "http", []), ("tls", "https", ["--tls"])]:
-        with Server(zerobus, directory / name, "--auto-create", *flags) as server:
+        with Server(zerobus_binary, directory / name, "--auto-create", *flags) as server:
             assert server.url.startswith(scheme + "://"), server.url
             os.environ["SSL_CERT_FILE"] = str(server.warehouse / "ca.pem")
             for interface in (by_sync, by_aio):
