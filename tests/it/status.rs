@@ -151,6 +151,8 @@ fn refusals_are_told_and_secrets_are_not() {
     load(&rig, &server, &token).exits(1);
     let hostile = "main.default.<img>";
     let mut command = rig.command(["ingest", "--table", hostile, "--json", "rows.ndjson"]);
+    // The stream is to be refused, not the question before it.
+    command.args(["--table-check", "off"]);
     let output = command.envs(server.env.clone()).output();
     Ran::of(&output.unwrap()).exits(1);
     let status = status(&server);
