@@ -142,15 +142,25 @@ impl Auth {
         })
     }
 
-    /// Whether a token may read what a table is like: any that is known will do, if its
-    /// principal may see the table.
+    /// Whether a token may read what a table is like: any that is known and not for another
+    /// table will do, if its principal may see the table.
     pub(super) fn may_read(
         &self,
         token: &str,
         table: &TableName,
         now: Instant,
     ) -> Result<(), Refusal> {
-        self.may(token, table, &[Privilege::Select], now, |_| Ok(()))
+        self.may(token, table, &[Privilege::Select], now, |token| match token
+            .details
+            .as_ref()
+            .and_then(|d| d.lack(table))
+        {
+            Some(Lack::OtherTable(token)) => Err(Refusal::OtherTable {
+                token,
+                asked: table.clone(),
+            }),
+            Some(Lack::Detail(_)) | None => Ok(()),
+        })
     }
 
     fn may(
@@ -244,7 +254,7 @@ mod tests {
             Err(Refusal::ReadOnly(abc.clone()))
         );
         assert_eq!(auth.may_read(&plain, &abc, now), Ok(()));
-        assert_eq!(auth.may_read(&token, &abd, now), Ok(()));
+        assert!(auth.may_read(&token, &abd, now).is_err());
         let later = now + TTL;
         assert_eq!(auth.may_write(&token, &abc, later), Err(Refusal::Unknown));
         auth.forget_all();

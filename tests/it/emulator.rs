@@ -941,8 +941,9 @@ async fn another_writer_and_a_long_log_do_no_harm() {
     assert!(log.join("_last_checkpoint").is_file());
     let rows = rows(rig.dir.path()).await;
     assert_eq!(rows.len(), 111);
-    assert_eq!(rows[110], ["theirs"]);
-    assert_eq!(table(rig.dir.path()).await.version(), Some(111));
+    assert_eq!(rows.iter().filter(|row| *row == &["theirs"]).count(), 1);
+    // Small files are merged meanwhile, in versions of their own.
+    assert!(table(rig.dir.path()).await.version() > Some(111));
 }
 
 #[tokio::test]

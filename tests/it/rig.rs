@@ -245,3 +245,11 @@ pub fn numbers(rows: &[Value]) -> Vec<u64> {
         .map(|r| r["humidity"].as_u64().unwrap())
         .collect()
 }
+
+/// The same sorted, where many commits were made: a file that small ones were merged into
+/// stands behind those that came after them.
+pub fn sorted_numbers(rows: &[Value]) -> Vec<u64> {
+    let mut numbers = numbers(rows);
+    numbers.sort_unstable();
+    numbers
+}

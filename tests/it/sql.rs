@@ -110,6 +110,7 @@ fn the_tables_of_the_guides_take_rows_and_the_same_command_starts_again() {
             "delta.autoOptimize.optimizeWrite": "true",
             "delta.autoOptimize.autoCompact": "true",
             "delta.enableRowTracking": "false",
+            "delta.deletedFileRetentionDuration": "interval 1 days",
         })
     );
 }
