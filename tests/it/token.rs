@@ -5,9 +5,8 @@ use tempfile::TempDir;
 use tonic::Code;
 use zerobus::emulator::Emulator;
 
-use crate::emulator::{Client, details, options};
+use crate::wire::{Client, TABLE, details, options};
 
-const TABLE: &str = "main.default.events";
 const RESOURCE: &str = "api://databricks/workspaces/local/zerobusDirectWriteApi";
 
 type Form = Vec<(&'static str, String)>;
