@@ -12,13 +12,11 @@ use tonic::Code;
 use zerobus::emulator::Emulator;
 use zerobus::schema::ColumnType;
 use zerobus::wire::ProtoEncodedRecordBatch;
-use zerobus::wire::ephemeral_stream_request::Payload;
 use zerobus::wire::ephemeral_stream_response::Payload as Answer;
 use zerobus::wire::ingest_record_batch_request::Batch;
 
 use crate::wire::{
-    Client, NARROW, Rig, TABLE, column, encode, json, json_stream, message, name, narrow, not_null,
-    options, proto_stream, rows, table,
+    NARROW, Rig, TABLE, column, encode, json, message, name, narrow, not_null, options, rows, table,
 };
 
 #[tokio::test]
@@ -217,36 +215,6 @@ async fn json_records_follow_the_columns() {
         ],
     ];
     assert_eq!(rig.rows().await, expected);
-    for (row, reason) in [
-        ("{}", "field \"id\": missing, but the column is NOT NULL"),
-        (
-            r#"{"id":1,"more":2}"#,
-            "field \"more\": no such column in the table",
-        ),
-        (
-            r#"{"id":1,"small":128}"#,
-            "field \"small\": 128 does not fit TINYINT",
-        ),
-        (r#"{"id":1.5}"#, "field \"id\": 1.5 does not fit BIGINT"),
-        (r#"{"id":9223372036854775808}"#, "does not fit BIGINT"),
-        (r#"{"id":1,"price":"0.001"}"#, "more than 2 digits"),
-        (r#"{"id":1,"at":"2024-02-29T12:00:00"}"#, "with an offset"),
-        (
-            r#"{"id":1,"wall":"2024-02-29T12:00:00Z"}"#,
-            "without an offset",
-        ),
-        (r#"{"id":1,"grid":[null]}"#, "field \"grid.0\": elements"),
-        (r#"[]"#, "must be a JSON object"),
-        (r#"{"id":1"#, "no valid JSON"),
-    ] {
-        let mut client = rig.json().await;
-        client.batch(0, json(&[r#"{"id":5}"#, row])).await;
-        let status = client.refusal().await;
-        assert_eq!(status.code(), Code::InvalidArgument);
-        assert!(status.message().contains("record 1: "), "{row}: {status}");
-        assert!(status.message().contains(reason), "{row}: {status}");
-    }
-    assert_eq!(rig.rows().await, expected);
     rig.server.shutdown().await.unwrap();
 }
 
@@ -274,59 +242,6 @@ async fn json_dates_and_times_span_all_years() {
         ],
     ];
     assert_eq!(rig.rows().await, expected);
-    for (row, reason) in [
-        (r#"{"day":"10000-01-01"}"#, "is no DATE"),
-        (r#"{"at":"9999-12-31T23:59:59-00:01"}"#, "outside the years"),
-        (
-            r#"{"wall":"2024-02-29T12:00:00+01:00"}"#,
-            "without an offset",
-        ),
-    ] {
-        let mut client = rig.json().await;
-        client.batch(0, json(&[row])).await;
-        let status = client.refusal().await;
-        assert!(status.message().contains(reason), "{row}: {status}");
-    }
-    rig.server.shutdown().await.unwrap();
-}
-
-#[tokio::test]
-async fn a_bad_record_refuses_its_batch_and_nothing_before_it() {
-    let rig = Rig::with_table(&narrow()).await;
-    let row = message(NARROW);
-    let mut client = rig.proto(&row).await;
-    client.batch(0, encode(&row, &[r#"{"name":"good"}"#])).await;
-    let bad = [r#"{"name":"bad"}"#, r#"{"name":"bad","temp":40000}"#];
-    client.batch(1, encode(&row, &bad)).await;
-    client.batch(2, encode(&row, &[r#"{"name":"late"}"#])).await;
-    client.ack_of(0).await;
-    let status = client.refusal().await;
-    assert_eq!(status.code(), Code::InvalidArgument);
-    assert_eq!(
-        status.message(),
-        "table main.default.events, offset 1, record 1: field \"temp\": 40000 does not fit SMALLINT"
-    );
-    assert_eq!(rig.rows().await, [["good", "", ""]]);
-
-    let garbage = [&b"\xff"[..], b"\x0a\x01\xff", b"\x0a\x01a\x20\x01", b""];
-    for (record, reason) in garbage.iter().zip([
-        "no valid protobuf message \"Row\"",
-        "no valid protobuf message \"Row\"",
-        "field number 4 is not in message \"Row\"",
-        "field \"name\": missing, but the column is NOT NULL",
-    ]) {
-        let mut client = rig.proto(&row).await;
-        let records = vec![Bytes::copy_from_slice(record)];
-        client
-            .batch(
-                0,
-                Batch::ProtoEncodedBatch(ProtoEncodedRecordBatch { records }),
-            )
-            .await;
-        let status = client.refusal().await;
-        assert!(status.message().contains(reason), "{status}");
-    }
-    assert_eq!(rig.rows().await.len(), 1);
     rig.server.shutdown().await.unwrap();
 }
 
@@ -395,130 +310,38 @@ async fn a_server_that_discards_refuses_what_one_that_stores_refuses() {
 }
 
 #[tokio::test]
-async fn offsets_must_be_consecutive() {
-    let rig = Rig::with_table(&narrow()).await;
-    let row = message(NARROW);
-    let mut client = rig.proto(&row).await;
-    client.batch(0, encode(&row, &[r#"{"name":"a"}"#])).await;
-    client.batch(2, encode(&row, &[r#"{"name":"b"}"#])).await;
-    client.ack_of(0).await;
-    let status = client.refusal().await;
-    assert_eq!(status.code(), Code::InvalidArgument);
-    assert!(status.message().contains("Error Code: 4002"), "{status}");
-    assert_eq!(rig.rows().await.len(), 1);
-    rig.server.shutdown().await.unwrap();
-}
-
-#[tokio::test]
-async fn a_request_of_ten_mebibytes_passes_and_no_more() {
+async fn a_request_of_ten_mebibytes_passes() {
     let rig = Rig::with_table(&[column("name", ColumnType::String)]).await;
     let mut client = rig.json().await;
     let row = |bytes: usize| format!(r#"{{"name":"{}"}}"#, "x".repeat(bytes - 11));
     client.batch(0, json(&[&row(10 << 20)])).await;
     client.ack_of(0).await;
-    client.batch(1, json(&[&row((10 << 20) + 1)])).await;
-    let status = client.refusal().await;
-    assert_eq!(status.code(), Code::InvalidArgument);
-    assert!(status.message().contains("10485760"), "{status}");
     rig.server.shutdown().await.unwrap();
 }
 
 #[tokio::test]
-async fn credentials_are_checked() {
-    let rig = Rig::with_table(&narrow()).await;
-    let (status, body) = rig.token("wrong", TABLE).await;
-    assert_eq!(
-        (status, &body["error"]),
-        (401, &serde_json::json!("invalid_client"))
-    );
-    let refused = async |token: &str, table: &str| {
-        let client = Client::connect(&rig.server, token, table).await;
-        client.err().unwrap().code()
-    };
-    assert_eq!(refused("made-up", TABLE).await, Code::Unauthenticated);
-    let (status, other) = rig.token("secret", "main.default.other").await;
-    assert_eq!(
-        (status, &other["expires_in"]),
-        (200, &serde_json::json!(3600))
-    );
-    let other = other["access_token"].as_str().unwrap();
-    assert_eq!(refused(other, TABLE).await, Code::PermissionDenied);
-    // Metadata and create_stream must agree.
-    let mut client = Client::connect(&rig.server, other, "main.default.other").await;
-    let client = client.as_mut().unwrap();
-    client.send(Payload::CreateStream(json_stream())).await;
-    assert_eq!(client.refusal().await.code(), Code::InvalidArgument);
-    rig.server.shutdown().await.unwrap();
-}
-
-#[tokio::test]
-async fn a_descriptor_must_stand_alone_and_fit_the_table() {
-    let rig = Rig::with_table(&narrow()).await;
-    let refused = async |proto: &str| {
-        let mut client = rig.open(proto_stream(&message(proto))).await;
-        let status = client.refusal().await;
-        assert_eq!(status.code(), Code::InvalidArgument);
-        status.message().to_owned()
-    };
-    let alone = refused(
-        r#"syntax = "proto3"; import "google/protobuf/wrappers.proto";
-        message Row { google.protobuf.StringValue id = 1; }"#,
-    );
-    assert!(alone.await.contains(
-        "Proto not self-contained for field \"id\" with type name \".google.protobuf.StringValue\". Error Code: 4033"
-    ));
-    let message = refused(
-        r#"syntax = "proto2"; message Row { optional string temp = 1; optional int32 at = 2;
-        repeated int64 more = 3; }"#,
-    )
-    .await;
-    for problem in [
-        "field \"more\" has no column",
-        "column \"name\" is NOT NULL but the descriptor has no such field",
-        "field \"temp\" of type string does not fit column type SMALLINT",
-        "field \"at\" of type int32 does not fit column type TIMESTAMP",
-    ] {
-        assert!(message.contains(problem), "{problem}: {message}");
-    }
-    rig.server.shutdown().await.unwrap();
-}
-
-#[tokio::test]
-async fn a_missing_table_is_not_found_or_made_on_request() {
+async fn a_token_lasts_an_hour() {
     let rig = Rig::new().await;
+    let (status, body) = rig.token("secret", TABLE).await;
+    assert_eq!((status, body["expires_in"].as_u64()), (200, Some(3600)));
+    rig.server.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_missing_table_is_made_on_request() {
+    let dir = TempDir::new().unwrap();
     let proto = r#"syntax = "proto2"; message Row { message In { optional int32 v = 1; }
         required int64 z = 2; optional In in = 1; map<string, uint64> m = 3; }"#;
     let row = message(proto);
-    let mut client = rig.open(proto_stream(&row)).await;
-    assert_eq!(client.refusal().await.code(), Code::NotFound);
-    assert!(!rig.server.table_exists(&name()).await.unwrap());
-    rig.server.shutdown().await.unwrap();
-
-    let mut options = options(rig.dir.path());
+    let mut options = options(dir.path());
     options.auto_create = true;
     let server = Emulator::start(options).await.unwrap();
-    let rig = Rig { server, ..rig };
+    let rig = Rig { dir, server };
     let mut client = rig.proto(&row).await;
     let rows = [r#"{"z":"1","in":{"v":2},"m":{"a":"3"}}"#];
     client.batch(0, encode(&row, &rows)).await;
     assert_eq!(client.finish().await, 0);
     assert_eq!(rig.rows().await, [["1", "{v: 2}", "{a: 3}"]]);
-    let recursive = message(r#"syntax = "proto3"; message Row { Row row = 1; }"#);
-    // Each message holds the next one twice: 2^40 columns.
-    let twice: String = (0..40)
-        .map(|i| {
-            let n = i + 1;
-            format!("message M{i} {{ optional M{n} a = 1; optional M{n} b = 2; }}")
-        })
-        .collect();
-    let endless = message(&format!(
-        "syntax = \"proto2\"; message Row {{ optional M0 m = 1; {twice} \
-         message M40 {{ optional int32 v = 1; }} }}"
-    ));
-    for refused in [recursive, endless] {
-        let mut client = rig.open(proto_stream(&refused)).await;
-        assert_eq!(client.refusal().await.code(), Code::InvalidArgument);
-    }
     rig.server.shutdown().await.unwrap();
 }
 

@@ -20,6 +20,7 @@ mod peek;
 mod poison;
 mod random;
 mod record;
+mod refusals;
 mod resume;
 mod resume_edges;
 mod rig;

@@ -186,9 +186,11 @@ impl Client {
     }
 
     pub async fn send(&mut self, payload: Payload) {
-        let request = EphemeralStreamRequest {
-            payload: Some(payload),
-        };
+        let payload = Some(payload);
+        self.request(EphemeralStreamRequest { payload }).await;
+    }
+
+    pub async fn request(&mut self, request: EphemeralStreamRequest) {
         // A server that has refused the stream takes nothing more.
         let _ = self.requests.as_ref().unwrap().send(request).await;
     }
@@ -240,8 +242,13 @@ impl Client {
         }
     }
 
-    pub async fn finish(mut self) -> i64 {
+    /// Sends nothing more.
+    pub fn end(&mut self) {
         self.requests = None;
+    }
+
+    pub async fn finish(mut self) -> i64 {
+        self.end();
         let mut last = -1;
         while let Some(ack) = self.next_ack().await.unwrap() {
             last = ack;
