@@ -67,7 +67,7 @@ def check(args, chromium, directory):
             browser.open(env["ZEROBUS_ENDPOINT"] + "/")
             browser.wait_for("the page answers", "document.getElementById('contact')?.textContent === 'live'")
             browser.evaluate("window.stayed = true")
-            refused = ingest(zerobus, env, HOSTILE, rows, "--recovery-retries", "0")
+            refused = ingest(zerobus, env, HOSTILE, rows, "--table-check", "off", "--recovery-retries", "0")
             assert refused.wait() == 1, "a table that does not exist is refused"
             load = ingest(zerobus, env, TABLE, rows, "--rate-limit", str(ROWS_PER_SECOND))
             seen = [browser.wait_for("rows in the table", f"{ROWS_OF_TABLE} > 0 && {ROWS_OF_TABLE}")]
@@ -142,7 +142,9 @@ class Browser:
         command += [f"--user-data-dir={profile}", "--window-size=1280,1000"]
         command += ["--force-dark-mode"] * dark + ["about:blank"]
         quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        self.process = subprocess.Popen(command, preexec_fn=connect, pass_fds=(3, 4), **quiet)
+        # What a browser that is killed leaves behind goes with the profile.
+        env = os.environ | {"TMPDIR": str(profile.parent)}
+        self.process = subprocess.Popen(command, env=env, preexec_fn=connect, pass_fds=(3, 4), **quiet)
         os.close(requests)
         os.close(responses)
         self.buffer = b""

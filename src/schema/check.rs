@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::plan::{FieldPlan, Json, MessagePlan, RecordPlan, Scalar, Shape, ValueType};
+use super::plan::{FieldPlan, MessagePlan, RecordPlan, Scalar, Shape, ValueType};
 use super::{Column, ColumnType, closest, columns};
 
 /// Whatever makes a record unfit for a table of these columns: fields without a column, NOT
@@ -90,11 +90,15 @@ impl Check<'_> {
             _ => {}
         }
         let is = self.plan.protobuf_type(field);
-        let hinted = value.and_then(|value| hinted(self.plan, field, value));
-        self.tell(match (hinted, declared(column)) {
-            (Some(as_type), _) => format!(
-                "field \"{path}\" ({is}, taken as {as_type}) does not fit its column ({column}): \
+        let taken = value.and_then(|value| taken_as(self.plan, field, value));
+        self.tell(match (taken, declared(column)) {
+            (Some(taken), _) if field.hinted => format!(
+                "field \"{path}\" ({is}, taken as {taken}) does not fit its column ({column}): \
                  let its hint, by --type or @delta, name the column's type, or take it away"
+            ),
+            (Some(taken), _) => format!(
+                "field \"{path}\" ({is}, taken as {taken}) does not fit its column ({column}): \
+                 declare it as {is} by itself, not as a google.protobuf type"
             ),
             (None, Some(ty)) => format!(
                 "field \"{path}\" ({is}) does not fit its column ({column}): declare it as {ty}"
@@ -111,10 +115,11 @@ impl Check<'_> {
     }
 }
 
-/// What a field is taken as, where its protobuf type by itself would fit the column.
-fn hinted(plan: &RecordPlan, field: &FieldPlan, column: &ColumnType) -> Option<ColumnType> {
+/// What a field is taken as, by a hint or as a well-known type, where its protobuf type by
+/// itself would fit the column.
+fn taken_as(plan: &RecordPlan, field: &FieldPlan, column: &ColumnType) -> Option<ColumnType> {
     let bare = field.ty.scalar()?;
-    if !field.hinted || declared(column)? != bare.name() {
+    if matches!(field.ty, ValueType::Scalar(_)) || declared(column)? != bare.name() {
         return None;
     }
     Some(match columns::of_field(plan, field) {
@@ -151,7 +156,8 @@ fn declared(column: &ColumnType) -> Option<String> {
 }
 
 /// Whether each value that the field takes goes into the column as what it is. A hint may be
-/// narrower than its column.
+/// narrower than its column: what is sent for a TIMESTAMP is an int64, and a BIGINT holds it,
+/// as in a table that was made from a descriptor, which carries no hints.
 fn value_fits(field: &FieldPlan, column: &ColumnType) -> bool {
     use ColumnType as C;
     match field.ty {
@@ -164,18 +170,14 @@ fn value_fits(field: &FieldPlan, column: &ColumnType) -> bool {
         ValueType::Message(_) => false,
         ValueType::TinyInt => matches!(column, C::TinyInt | C::SmallInt | C::Int),
         ValueType::SmallInt => matches!(column, C::SmallInt | C::Int),
-        ValueType::Date => *column == C::Date,
-        // A google.protobuf.Timestamp is sent as int64: it may be one in the table, too.
-        ValueType::Timestamp if !field.hinted => matches!(column, C::Timestamp | C::BigInt),
-        ValueType::Timestamp => *column == C::Timestamp,
-        ValueType::TimestampNtz => *column == C::TimestampNtz,
+        ValueType::Date => matches!(column, C::Date | C::Int),
+        ValueType::Timestamp => matches!(column, C::Timestamp | C::BigInt),
+        ValueType::TimestampNtz => matches!(column, C::TimestampNtz | C::BigInt),
         ValueType::Duration => *column == C::BigInt,
-        ValueType::Decimal { precision, scale } => holds_decimal(column, precision, scale),
-        ValueType::Variant(Json::Any) => *column == C::Variant,
-        // google.protobuf.Struct and its like are JSON text wherever they go.
-        ValueType::Variant(Json::AnyOrNull | Json::Object | Json::Array) => {
-            matches!(column, C::Variant | C::String)
+        ValueType::Decimal { precision, scale } => {
+            *column == C::String || holds_decimal(column, precision, scale)
         }
+        ValueType::Variant(_) => matches!(column, C::Variant | C::String),
         ValueType::Varchar(n) => match column {
             C::Varchar(max) => n <= *max,
             other => *other == C::String,

@@ -26,10 +26,11 @@ def check(zerobus_binary, directory):
             took.append(time.monotonic() - begin)
         stream.close()
         rows = by_duckdb(server, TABLE, "humidity")
-        assert rows["humidity"].to_pylist() == list(range(RECORDS)), "each is in the table once"
+        assert sorted(rows["humidity"].to_pylist()) == list(range(RECORDS)), "each is in the table once"
         took.sort()
         median, slowest = (took[RECORDS // 2] * 1000, took[-1] * 1000)
         log = server.log(TABLE)
-        assert log.version == RECORDS and log.checkpoint, "so many commits have a checkpoint"
+        assert log.version >= RECORDS and log.checkpoint, "so many commits have a checkpoint"
+        assert len(log.adds) < 100, f"small files are merged: {len(log.adds)}"
         figures = f"acks_per_s={RECORDS / sum(took):.0f} median_ms={median:.2f} max_ms={slowest:.1f}"
-        yield f"one at a time: records={RECORDS} commits={log.version} {figures}"
+        yield f"one at a time: records={RECORDS} versions={log.version} files={len(log.adds)} {figures}"

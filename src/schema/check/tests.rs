@@ -84,6 +84,12 @@ fn what_fits_is_no_problem() {
         ),
         ("repeated N x = 1;", "x:array<struct<a:timestamp,b:int>>"),
         ("optional int32 x = 1; // @delta TINYINT", "x:int"),
+        // What a table has that was made from a descriptor.
+        ("optional int64 x = 1; // @delta TIMESTAMP", "x:bigint"),
+        ("optional int64 x = 1; // @delta TIMESTAMP_NTZ", "x:bigint"),
+        ("optional int32 x = 1; // @delta DATE", "x:int"),
+        ("optional string x = 1; // @delta DECIMAL(9,2)", "x:string"),
+        ("optional string x = 1; // @delta VARIANT", "x:string"),
         (
             "optional string x = 1; // @delta VARCHAR(3)",
             "x:varchar(4)",
@@ -163,18 +169,13 @@ fn each_problem_is_named_with_what_to_do() {
         ),
         (
             "optional int64 x = 1; // @delta TIMESTAMP",
-            "x:bigint",
-            "\"x\" (int64, taken as TIMESTAMP) does not fit its column (BIGINT): let its hint, by --type or @delta, name the column's type, or take it away",
+            "x:timestamp_ntz",
+            "\"x\" (int64, taken as TIMESTAMP) does not fit its column (TIMESTAMP_NTZ): let its hint, by --type or @delta, name the column's type, or take it away",
         ),
         (
             "optional google.protobuf.Timestamp x = 1;",
             "x:timestamp_ntz",
-            "\"x\" (int64) does not fit its column (TIMESTAMP_NTZ): declare it as int64",
-        ),
-        (
-            "optional google.protobuf.Timestamp x = 1; // @delta TIMESTAMP",
-            "x:bigint",
-            "\"x\" (int64, taken as TIMESTAMP) does not fit its column (BIGINT): let its hint, by --type or @delta, name the column's type, or take it away",
+            "\"x\" (int64, taken as TIMESTAMP) does not fit its column (TIMESTAMP_NTZ): declare it as int64 by itself, not as a google.protobuf type",
         ),
         (
             "repeated string x = 1; // @delta DECIMAL(10,2)",
