@@ -291,7 +291,7 @@ fn a_table_that_has_gone_is_made_anew_without_a_restart() {
         assert_eq!(ran.summary()["records"]["acked"], 1);
         assert_eq!(numbers(&table::rows(&table)), [0]);
         let shown = rig
-            .run(&["peek", "--local", "a%20b%41", "-o", "json"])
+            .run(&["peek", "--local", "a b#c?d", "-o", "json"])
             .exits(0);
         assert_eq!(shown.summary()["tables"][0]["rows"], 1);
         std::fs::remove_dir_all(&table).unwrap();
