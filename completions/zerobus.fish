@@ -68,11 +68,11 @@ complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l columns -d 'T
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l null -d 'What means null in a cell without quotes, repeatable [default: an empty cell]' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l map -d 'Take a field from a column or key of another name, repeatable' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l set -d 'Set a field in every row; @source, @line, @load_id and @loaded_at tell where it comes from' -r
-complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l timestamp-unit -d 'What numbers in timestamp fields count' -r -f -a "us\t'Microseconds'
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l timestamp-unit -d 'What numbers in timestamp fields count [default: us]' -r -f -a "us\t'Microseconds'
 ms\t'Milliseconds'
 s\t'Seconds'"
-complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l timezone -d 'The time zone of timestamps without an offset' -r
-complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l ambiguous -d 'What a time means that occurs twice in the zone' -r -f -a "reject\t'It is a bad row'
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l timezone -d 'The time zone of timestamps without an offset [default: UTC]' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l ambiguous -d 'What a time means that occurs twice in the zone [default: reject]' -r -f -a "reject\t'It is a bad row'
 earlier\t'The first of the two'
 later\t'The second'"
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l unknown-fields -d 'What to do with fields that the record does not have' -r -f -a "error\t'The row is bad'

@@ -196,7 +196,7 @@ impl Rows {
             Some(
                 Failure::new(Kind::Input, message)
                     .at(source.name.clone(), line)
-                    .hint("each column must be a field of the record; see the .proto file"),
+                    .hint("each column must be a field of the record: one of the .proto file, or of the table"),
             )
         })
     }

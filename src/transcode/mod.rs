@@ -23,7 +23,7 @@ pub use mapping::{Mapping, SetValue};
 pub use time::{Ambiguous, TimeRules};
 
 use crate::input::{Block, Format, LongRow, Row, Source};
-use crate::schema::RecordPlan;
+use crate::schema::{Column, RecordPlan};
 
 /// What a record is on the wire.
 #[derive(Debug, Clone)]
@@ -45,6 +45,8 @@ pub struct Options {
     pub mapping: Mapping,
     /// Skip fields of a row that the record does not have.
     pub ignore_unknown: bool,
+    /// The columns of the table that JSON records go into, where they are known.
+    pub columns: Option<Vec<Column>>,
 }
 
 /// Why a row is bad. The names stand in reasons files.
@@ -197,7 +199,12 @@ impl Transcoder {
             (Target::Proto(plan), names) => {
                 self.columns = csv_row::Columns::new(plan, names, &self.options)?;
             }
-            (Target::Json, Some(names)) => csv_row::check_names(names)?,
+            (Target::Json, Some(names)) => {
+                csv_row::check_names(names)?;
+                if let Some(columns) = &self.options.columns {
+                    csv_row::check_columns(names, columns)?;
+                }
+            }
             (Target::Json, None) => {}
         }
         Ok(())

@@ -1,6 +1,8 @@
 //! The table's schema from Unity Catalog: what the loader makes of it before the first row,
 //! and records that only the table declares.
 
+mod hiccups;
+mod local;
 mod server;
 mod unasked;
 
