@@ -31,7 +31,7 @@ use super::requests::{Chunk, Numbering, avro, unreadable};
 use super::shown::{quoted, short};
 use super::status::{Activity, StreamActivity};
 use super::table::{Acks, Table};
-use super::{descriptor, plan};
+use super::{columns, descriptor, plan};
 
 /// The metadata that names the table.
 const TABLE_KEY: &str = "x-databricks-zerobus-table-name";
@@ -204,7 +204,8 @@ impl Service {
         reading.count(0)?;
         let mut stages = JoinSet::new();
         let stream = live.stream.clone();
-        stages.spawn(read(requests, reading, chunks, stopped, stream));
+        let row_values = columns::values(&decoder.table.columns);
+        stages.spawn(read(requests, reading, chunks, stopped, stream, row_values));
         stages.spawn(store(decoder, chunked, acks));
         loop {
             let next = tokio::select! {
@@ -310,8 +311,9 @@ async fn read(
     chunks: mpsc::Sender<Result<Chunk, Status>>,
     mut stopped: watch::Receiver<bool>,
     stream: Arc<StreamActivity>,
+    row_values: usize,
 ) -> Result<(), Status> {
-    let mut numbering = Numbering::default();
+    let mut numbering = Numbering::new(row_values);
     loop {
         let mut next = tokio::select! {
             next = requests.message(), if !reading.has_stalled() => Some(next),
@@ -339,7 +341,7 @@ async fn read(
                 Some(Err(status)) => break Some(Err(numbering.unreadable(status))),
                 None => break None,
             }
-            if chunk.is_full() || reading.has_stalled() {
+            if chunk.is_full(row_values) || reading.has_stalled() {
                 break None;
             }
             next = requests.message().now_or_never();
