@@ -30,3 +30,4 @@ mod table;
 mod table_check;
 mod tls;
 mod token;
+mod workspace;
