@@ -7,6 +7,7 @@ use deltalake_core::arrow::error::ArrowError;
 use crate::schema::Column;
 
 use super::builder::Builder;
+use super::shown::shown;
 
 /// What is wrong with a value, and in which field.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -35,7 +36,7 @@ impl Problem {
     }
 
     pub(super) fn within(mut self, field: &str) -> Self {
-        self.path.push(field.to_owned());
+        self.path.push(shown(field));
         self
     }
 }
@@ -104,9 +105,13 @@ pub(super) struct Cell {
 
 impl Cell {
     /// Appends NULL if the column may hold it.
-    pub(super) fn push_null(&mut self) -> Result<(), Problem> {
+    ///
+    /// # Errors
+    /// It may not; `given` says what stands in the record.
+    pub(super) fn push_null(&mut self, given: &str) -> Result<(), Problem> {
         if !self.nullable {
-            return Err(Problem::new("missing, but the column is NOT NULL").within(&self.name));
+            let reason = format!("{given}, but the column is NOT NULL");
+            return Err(Problem::new(reason).within(&self.name));
         }
         self.builder.push_null();
         Ok(())

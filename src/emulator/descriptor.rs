@@ -76,7 +76,9 @@ impl Types {
     fn check_field(&self, field: &FieldDescriptorProto) -> Result<(), String> {
         let (name, type_name) = (field.name(), field.type_name());
         if field.extendee.is_some() {
-            return Err(format!("field \"{name}\" is an extension"));
+            return Err(format!(
+                "field \"{name}\" is an extension, which has no column type"
+            ));
         }
         let has_type = field.r#type.is_some();
         let known = match field.r#type() {

@@ -25,6 +25,7 @@ mod privileges;
 mod read;
 mod requests;
 mod service;
+mod shown;
 mod sink;
 mod sql;
 mod status;

@@ -1,7 +1,7 @@
 //! The requests of a stream: what they hold, their limits, and their numbering.
 
 use bytes::Bytes;
-use tonic::Status;
+use tonic::{Code, Status};
 
 use crate::wire::ephemeral_stream_request::Payload;
 use crate::wire::ingest_record_batch_request::Batch;
@@ -22,14 +22,6 @@ pub(super) enum Records {
 }
 
 impl Records {
-    /// The protobuf field that such records come in, for messages.
-    pub(super) fn kind(&self) -> &'static str {
-        match self {
-            Self::Proto(_) => "protobuf",
-            Self::Json(_) => "JSON",
-        }
-    }
-
     /// How many records.
     pub(super) fn len(&self) -> usize {
         match self {
@@ -91,6 +83,12 @@ impl Numbering {
         &mut self,
         request: EphemeralStreamRequest,
     ) -> Result<(i64, Records), Status> {
+        let next = self.next;
+        let empty = |what: &str| {
+            Status::invalid_argument(format!(
+                "{what}, where the records at offset {next} were expected"
+            ))
+        };
         let (offset, records) = match request.payload {
             Some(Payload::IngestRecord(IngestRecordRequest { offset_id, record })) => {
                 let records = match record {
@@ -111,11 +109,10 @@ impl Numbering {
                 (offset_id, records)
             }
             Some(Payload::CreateStream(_)) => {
-                return Err(empty("create_stream was sent before on this stream"));
+                return Err(empty("create_stream was sent again"));
             }
-            None => return Err(empty("the request is empty")),
+            None => return Err(empty("the request is empty or of an unknown kind")),
         };
-        let next = self.next;
         match offset {
             Some(offset) if offset == next => {}
             Some(offset) => {
@@ -138,10 +135,23 @@ impl Numbering {
         self.next += 1;
         Ok((next, records))
     }
+
+    /// Why there is no next request.
+    pub(super) fn unreadable(&self, status: Status) -> Status {
+        unreadable(&format!("the request at offset {}", self.next), status)
+    }
 }
 
-fn empty(reason: &str) -> Status {
-    Status::invalid_argument(reason)
+/// The refusal of bytes that are no message of the protocol: they would be the same again,
+/// which the transport's Internal does not say. Any other end of a stream stays as it is.
+pub(super) fn unreadable(what: &str, status: Status) -> Status {
+    let text = status.message();
+    match text.strip_prefix("failed to decode Protobuf message: ") {
+        Some(why) if status.code() == Code::Internal => {
+            Status::invalid_argument(format!("{what} cannot be decoded: {why}"))
+        }
+        _ => status,
+    }
 }
 
 /// What a stream with Avro records is told.
