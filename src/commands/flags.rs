@@ -159,7 +159,7 @@ pub(super) fn options(
 
 pub(super) fn tokens(args: &IngestArgs, service: &Service) -> Result<TokenSource, Failure> {
     TokenSource::new(
-        &service.workspace_url,
+        service.workspace_url.as_deref(),
         &service.workspace_id,
         &args.table,
         service.credentials.clone(),

@@ -205,7 +205,7 @@ impl<'a> Prepared<'a> {
         let args = self.args;
         let workspace = match local(args) {
             Some(dir) => checkpoint::local_workspace(dir),
-            None => Service::resolve(args, &environment)?.workspace_url,
+            None => Service::resolve(args, &environment)?.workspace().to_owned(),
         };
         let identity = checkpoint::identity(args, &self.record, workspace);
         let kept = Kept::open(args, &self.inputs, identity, &self.load_id)?;

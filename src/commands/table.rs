@@ -116,6 +116,14 @@ impl Record {
             (_, TableCheckArg::Auto) => false,
             (_, TableCheckArg::Off) => return Ok(None),
         };
+        if !tokens.has_workspace() {
+            let message = "no workspace URL is given; the table's schema cannot be fetched";
+            let failure = Failure::new(Kind::Settings, message);
+            return match required {
+                true => Err(failure.hint("give --workspace-url or set DATABRICKS_HOST")),
+                false => Ok(None),
+            };
+        }
         let mut retries = match required && !args.no_recovery {
             true => args.recovery_retries,
             false => 0,
@@ -138,13 +146,22 @@ impl Record {
         }
         match (self, fault.class) {
             // The stream would be refused as well: it needs the same token and table.
-            (_, FaultClass::Credentials) if no_token => Err(service_failure(&fault)),
+            (_, FaultClass::Credentials | FaultClass::Misdirected) if no_token => {
+                Err(service_failure(&fault))
+            }
             (Self::Json, FaultClass::NotFound) => Err(service_failure(&fault)),
             // The server may make it from the record. If not, the stream tells.
             (_, FaultClass::NotFound) => Ok(None),
-            _ => {
+            (_, class) => {
+                let why = match class {
+                    // The stream will be refused with the same words, or else need not be.
+                    FaultClass::Credentials => {
+                        "Unity Catalog refuses the credentials; --table-check require says why"
+                    }
+                    _ => &fault.message,
+                };
                 write_line(&format!(
-                    "warning: the table's schema was not checked: {fault}"
+                    "warning: the table's schema was not checked: {why}"
                 ));
                 Ok(None)
             }

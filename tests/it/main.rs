@@ -32,3 +32,4 @@ mod table_check;
 mod tls;
 mod token;
 mod wire;
+mod workspace;
