@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::table::Record;
 use crate::cli::{IngestArgs, TableCheckArg};
 use crate::client::TokenSource;
-use crate::error::Failure;
+use crate::error::{Failure, Kind};
 use crate::load::service_failure;
 use crate::protocol::{Fault, FaultClass};
 use crate::report::write_line;
@@ -56,12 +56,20 @@ pub(super) async fn table(
     args: &IngestArgs,
     record: &Record,
     tokens: &mut TokenSource,
-    workspace: &str,
+    workspace: Option<&str>,
 ) -> Result<(Known, Duration), Failure> {
     let required = match (record, args.table_check) {
         (Record::OfTable, _) | (_, TableCheckArg::Require) => true,
         (_, TableCheckArg::Auto) => false,
         (_, TableCheckArg::Off) => return Ok((Known::Unasked, Duration::ZERO)),
+    };
+    let Some(workspace) = workspace else {
+        let message = "no workspace URL is given; the table's schema cannot be fetched";
+        let failure = Failure::new(Kind::Settings, message);
+        return match required {
+            true => Err(failure.hint("give --workspace-url or set DATABRICKS_HOST")),
+            false => Ok((Known::Unasked, Duration::ZERO)),
+        };
     };
     let mut asking = std::pin::pin!(with_retries(args, tokens));
     let (fetched, throttled) = match tokio::time::timeout(SILENT_MAX, asking.as_mut()).await {
@@ -82,13 +90,22 @@ pub(super) async fn table(
     }
     match (record, fault.class) {
         // The stream needs the same token and table, and would be refused as well.
-        (_, FaultClass::Credentials) if no_token => Err(service_failure(&fault)),
+        (_, FaultClass::Credentials | FaultClass::Misdirected) if no_token => {
+            Err(service_failure(&fault))
+        }
         _ if no_token && fault.is_retryable() => Err(service_failure(&fault)),
         (Record::Json, FaultClass::NotFound) => Err(service_failure(&fault)),
         (_, FaultClass::NotFound) => Ok((Known::Missing, throttled)),
-        _ => {
+        (_, class) => {
+            let why = match class {
+                // The stream will be refused with the same words, or else need not be.
+                FaultClass::Credentials => {
+                    "Unity Catalog refuses the credentials; --table-check require says why"
+                }
+                _ => &fault.message,
+            };
             write_line(&format!(
-                "warning: the table's schema was not checked: {fault}"
+                "warning: the table's schema was not checked: {why}"
             ));
             Ok((Known::Unfetched(fault), throttled))
         }
@@ -136,7 +153,7 @@ async fn with_retries(
             FaultClass::Throttled(after) if start.elapsed() < args.recovery_deadline => {
                 after.map_or(pause, |after| after.max(args.recovery_backoff))
             }
-            FaultClass::Transient if retries > 0 => {
+            FaultClass::Transient | FaultClass::Unreadable if retries > 0 => {
                 retries -= 1;
                 pause
             }

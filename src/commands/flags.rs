@@ -163,7 +163,7 @@ pub(super) fn time_rules(args: &IngestArgs) -> Result<TimeRules, Failure> {
 
 pub(super) fn tokens(args: &IngestArgs, service: &Service) -> Result<TokenSource, Failure> {
     TokenSource::new(
-        &service.workspace_url,
+        service.workspace_url.as_deref(),
         &service.workspace_id,
         &args.table,
         service.credentials.clone(),

@@ -112,7 +112,12 @@ async fn load(args: &IngestArgs) -> Result<Outcome, Failure> {
 
     let mut tokens = flags::tokens(args, &service)?;
     let asked = Instant::now();
-    let fetched = fetch::table(args, &work.record, &mut tokens, &service.workspace_url);
+    let fetched = fetch::table(
+        args,
+        &work.record,
+        &mut tokens,
+        service.workspace_url.as_deref(),
+    );
     let (known, throttled) = signals.unless_interrupted(fetched).await?;
     let fetching = asked.elapsed();
     #[cfg(feature = "emulator")]
@@ -288,7 +293,7 @@ impl<'a> Prepared<'a> {
         let args = self.args;
         let workspace = match local(args) {
             Some(dir) => checkpoint::local_workspace(dir),
-            None => Service::resolve(args, &environment)?.workspace_url,
+            None => Service::resolve(args, &environment)?.workspace().to_owned(),
         };
         let identity = checkpoint::identity(args, &self.record, workspace);
         let kept = Kept::open(args, &self.inputs, identity, &self.load_id)?;

@@ -71,7 +71,7 @@ impl Local {
         let url = self.emulator.url().to_owned();
         Service {
             endpoint: url.clone(),
-            workspace_url: url,
+            workspace_url: Some(url),
             workspace_id: "local".to_owned(),
             credentials: Credentials::Client {
                 id: CLIENT_ID.to_owned(),

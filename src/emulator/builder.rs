@@ -14,7 +14,9 @@ use crate::schema::ColumnType;
 
 use super::buffers::{Blobs, Booleans, Ends, Fixed};
 use super::columns::{Cell, cells};
+use super::json_names::check_names;
 use super::numbers::{DATE_DAYS, TIMESTAMP_MICROS, parse_decimal, scale_integer};
+use super::shown::quoted;
 
 /// The values of a column so far.
 pub(super) enum Builder {
@@ -200,9 +202,14 @@ impl Builder {
                 ));
             }
             Self::Timestamp(b) if TIMESTAMP_MICROS.contains(&value) => b.values.push(value),
-            Self::Timestamp(..) => {
+            Self::Timestamp(b) => {
+                let ty = if b.wall_clock {
+                    "TIMESTAMP_NTZ"
+                } else {
+                    "TIMESTAMP"
+                };
                 return Err(format!(
-                    "{value} microseconds since 1970-01-01 is outside the years 1 to 9999 of a TIMESTAMP"
+                    "{value} microseconds since 1970-01-01 is outside the years 1 to 9999 of a {ty}"
                 ));
             }
             other => return Err(other.unfit(value)),
@@ -249,17 +256,23 @@ impl Builder {
                     && value.chars().count() > n as usize
                 {
                     let length = value.chars().count();
-                    return Err(format!("{length} characters do not fit VARCHAR({n})"));
+                    return Err(format!(
+                        "{}: {length} characters do not fit VARCHAR({n})",
+                        quoted(value)
+                    ));
                 }
                 b.push(value.as_bytes());
             }
             Self::Variant(b) => {
                 serde_json::from_str::<IgnoredAny>(value)
-                    .map_err(|error| format!("no JSON for VARIANT: {error}"))?;
+                    .and_then(|_| check_names(value))
+                    .map_err(|error| {
+                        format!("{} is no JSON for VARIANT: {error}", quoted(value))
+                    })?;
                 b.push(value.as_bytes());
             }
             Self::Decimal(b) => b.push_text(value)?,
-            other => return Err(other.unfit(format_args!("{value:?}"))),
+            other => return Err(other.unfit(quoted(value))),
         }
         Ok(())
     }

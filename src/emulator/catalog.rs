@@ -14,6 +14,9 @@ use super::EmulatorError;
 use super::figures::Figures;
 use super::table::{self, Definition, Table};
 
+/// The longest name of a directory.
+const NAME_BYTES_MAX: usize = 255;
+
 /// The tables under one directory.
 pub(super) struct Catalog {
     dir: PathBuf,
@@ -70,7 +73,7 @@ impl Catalog {
         if self.get_locked(&mut tables, name).await?.is_some() {
             return Ok(false);
         }
-        table::create(&self.path(name), name, definition).await?;
+        table::create(&self.path(name)?, name, definition).await?;
         Ok(true)
     }
 
@@ -99,7 +102,7 @@ impl Catalog {
         if let Some(open) = tables.get(name) {
             return Ok(Some(open.table.clone()));
         }
-        let path = self.path(name);
+        let path = self.path(name)?;
         let opened = table::open(path, name, self.commit_interval, self.stopped.clone()).await?;
         let Some((table, writer)) = opened else {
             return Ok(None);
@@ -113,10 +116,32 @@ impl Catalog {
         Ok(Some(table))
     }
 
-    fn path(&self, name: &TableName) -> PathBuf {
-        self.dir
-            .join(name.catalog())
-            .join(name.schema())
-            .join(name.table())
+    /// The directory of a table.
+    ///
+    /// # Errors
+    /// A name that makes no directory of its own: Delta libraries take `%41` in a path for
+    /// `A` when they read, and `_delta_log` is the log of a table.
+    fn path(&self, name: &TableName) -> Result<PathBuf, EmulatorError> {
+        let refuse = |message: String| {
+            Err(EmulatorError::Unsupported {
+                table: name.to_string(),
+                message,
+            })
+        };
+        let mut path = self.dir.clone();
+        for part in [name.catalog(), name.schema(), name.table()] {
+            if part.len() > NAME_BYTES_MAX {
+                return refuse(format!(
+                    "has a part of more than {NAME_BYTES_MAX} bytes, the most that a directory's name takes"
+                ));
+            }
+            if part.contains('%') || part == "_delta_log" {
+                return refuse(format!(
+                    "cannot be a directory here: choose another name for \"{part}\""
+                ));
+            }
+            path.push(part);
+        }
+        Ok(path)
     }
 }

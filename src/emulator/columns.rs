@@ -4,9 +4,10 @@ use deltalake_core::arrow::array::{RecordBatch, RecordBatchOptions};
 use deltalake_core::arrow::datatypes::{FieldRef, Fields, SchemaRef};
 use deltalake_core::arrow::error::ArrowError;
 
-use crate::schema::Column;
+use crate::schema::{Column, ColumnType};
 
 use super::builder::Builder;
+use super::shown::shown;
 
 /// What is wrong with a value, and in which field.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -35,7 +36,7 @@ impl Problem {
     }
 
     pub(super) fn within(mut self, field: &str) -> Self {
-        self.path.push(field.to_owned());
+        self.path.push(shown(field));
         self
     }
 }
@@ -95,6 +96,15 @@ impl Rows {
     }
 }
 
+/// How many values a row holds: a STRUCT has those of its fields, NULL or not.
+pub(super) fn values(columns: &[Column]) -> usize {
+    let of = |column: &Column| match &column.ty {
+        ColumnType::Struct(fields) => values(fields),
+        _ => 1,
+    };
+    columns.iter().map(of).sum()
+}
+
 /// One column, or one field of a STRUCT.
 pub(super) struct Cell {
     pub(super) name: String,
@@ -104,9 +114,13 @@ pub(super) struct Cell {
 
 impl Cell {
     /// Appends NULL if the column may hold it.
-    pub(super) fn push_null(&mut self) -> Result<(), Problem> {
+    ///
+    /// # Errors
+    /// It may not; `given` says what stands in the record.
+    pub(super) fn push_null(&mut self, given: &str) -> Result<(), Problem> {
         if !self.nullable {
-            return Err(Problem::new("missing, but the column is NOT NULL").within(&self.name));
+            let reason = format!("{given}, but the column is NOT NULL");
+            return Err(Problem::new(reason).within(&self.name));
         }
         self.builder.push_null();
         Ok(())

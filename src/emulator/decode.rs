@@ -92,11 +92,12 @@ impl Decoder {
                 let mut records = records.iter().enumerate();
                 records.try_for_each(|(i, r)| decode_json::append(r, rows).map_err(bad(i)))
             }
-            (Format::Proto(_), records) | (Format::Json, records) => {
-                let kind = records.kind();
-                let problem = Problem::new(format!("{kind} on a stream of the other record type"));
-                Err(bad(0)(problem))
-            }
+            (Format::Proto(_), Records::Json(_)) => Err(bad(0)(Problem::new(
+                "it is JSON, but create_stream has the record_type PROTO",
+            ))),
+            (Format::Json, Records::Proto(_)) => Err(bad(0)(Problem::new(
+                "it is protobuf, but create_stream has the record_type JSON",
+            ))),
         }
     }
 

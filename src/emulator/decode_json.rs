@@ -16,14 +16,18 @@ use serde_json::value::RawValue;
 use super::builder::{Builder, ListBuilder, MapBuilder};
 use super::columns::{Cell as Column, Problem, Rows};
 use super::instants;
-use super::json_names::{Names, Text, check_names, twice};
+use super::json_names::{Names, Text, check_names};
 use super::numbers::parse_decimal;
+use super::shown::{quoted, shown};
 
 /// Appends one record. After an error the rows hold a part of it.
 pub(super) fn append(record: &str, rows: &mut Rows) -> Result<(), Problem> {
     if !record.trim_ascii_start().starts_with('{') {
         serde_json::from_str::<&RawValue>(record).map_err(invalid)?;
-        return Err(Problem::new("a record must be a JSON object"));
+        let found = shown(record.trim_ascii());
+        return Err(Problem::new(format!(
+            "a record must be a JSON object, not {found}"
+        )));
     }
     append_object(record, &mut rows.cells, rows.count)?;
     rows.count += 1;
@@ -63,7 +67,7 @@ fn append_object(text: &str, columns: &mut [Column], row: usize) -> Result<(), P
     };
     read(text, members, &aside)?;
     let mut absent = columns.iter_mut().filter(|c| c.builder.len() == row);
-    absent.try_for_each(Column::push_null)
+    absent.try_for_each(|column| column.push_null("missing"))
 }
 
 struct Members<'c> {
@@ -99,10 +103,11 @@ impl<'de> Visitor<'de> for Members<'_> {
                 return Err(stop(self.aside, problem.within(&name)));
             };
             if column.builder.len() > self.row {
-                return Err(twice(&name));
+                let problem = Problem::new("given twice");
+                return Err(stop(self.aside, problem.within(&name)));
             }
             let appended = match value.get() {
-                "null" => column.push_null(),
+                "null" => column.push_null("null"),
                 _ => append_value(value, &mut column.builder).map_err(|p| p.within(&name)),
             };
             appended.map_err(|problem| stop(self.aside, problem))?;
@@ -150,7 +155,7 @@ impl<'de> Visitor<'de> for Entries<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
         let mut names = Names::default();
         while let Some((Text(key), value)) = entries.next_entry::<_, &RawValue>()? {
-            names.add(key.clone())?;
+            names.add(as_value(&key, &self.map.key))?;
             append_text(&key, &mut self.map.key)
                 .map_err(Problem::from)
                 .and_then(|()| append_element(value, &mut self.map.value))
@@ -159,6 +164,17 @@ impl<'de> Visitor<'de> for Entries<'_> {
         self.map.end(true);
         Ok(())
     }
+}
+
+/// A map's key in the one form of its value: `1` and `1.0` are the same.
+fn as_value<'k>(key: &Cow<'k, str>, column: &Builder) -> Cow<'k, str> {
+    let number = match column {
+        Builder::TinyInt(_) | Builder::SmallInt(_) | Builder::Int(_) | Builder::BigInt(_) => {
+            whole(key)
+        }
+        _ => None,
+    };
+    number.map_or_else(|| key.clone(), |number| Cow::Owned(number.to_string()))
 }
 
 /// `raw` is not null.
@@ -191,11 +207,11 @@ fn append_value(raw: &RawValue, builder: &mut Builder) -> Result<(), Problem> {
         (builder @ (Builder::Struct(_) | Builder::List(_) | Builder::Map(_)), Some(b'"')) => {
             match serde_json::from_str::<&RawValue>(&text(json)?) {
                 Ok(inner) if inner.get().starts_with(['{', '[']) => append_value(inner, builder),
-                _ => Err(builder.unfit(json).into()),
+                _ => Err(builder.unfit(shown(json)).into()),
             }
         }
         (builder @ (Builder::Struct(_) | Builder::List(_) | Builder::Map(_)), _)
-        | (builder, Some(b'{' | b'[' | b'n')) => Err(builder.unfit(json).into()),
+        | (builder, Some(b'{' | b'[' | b'n')) => Err(builder.unfit(shown(json)).into()),
         (builder, Some(b'"')) => Ok(append_text(&text(json)?, builder)?),
         (builder, Some(b't' | b'f')) => Ok(builder.push_bool(json == "true")?),
         (builder, _) => Ok(append_number(json, builder)?),
@@ -228,14 +244,17 @@ fn append_number(number: &str, builder: &mut Builder) -> Result<(), String> {
     match builder {
         Builder::Float(b) => match number.parse::<f32>() {
             Ok(value) if value.is_finite() => b.push(value),
-            _ => return Err(builder.unfit(number)),
+            _ => return Err(builder.unfit(shown(number))),
         },
         Builder::Double(b) => match number.parse::<f64>() {
             Ok(value) if value.is_finite() => b.push(value),
-            _ => return Err(builder.unfit(number)),
+            _ => return Err(builder.unfit(shown(number))),
         },
         Builder::Decimal(_) => return builder.push_text(number),
-        builder => return append_whole(number, builder),
+        builder => match whole(number) {
+            Some(value) => return builder.push_int(value),
+            None => return Err(builder.unfit(shown(number))),
+        },
     }
     Ok(())
 }
@@ -246,24 +265,27 @@ fn append_text(text: &str, builder: &mut Builder) -> Result<(), String> {
         Builder::Boolean(b) => match text {
             "true" => b.push(true),
             "false" => b.push(false),
-            _ => return Err(builder.unfit(format_args!("{text:?}"))),
+            _ => return Err(builder.unfit(quoted(text))),
         },
         Builder::Float(b) => match text.parse::<f32>() {
             Ok(value) if value.is_finite() || names_no_number(text) => b.push(value),
-            _ => return Err(builder.unfit(format_args!("{text:?}"))),
+            _ => return Err(builder.unfit(quoted(text))),
         },
         Builder::Double(b) => match text.parse::<f64>() {
             Ok(value) if value.is_finite() || names_no_number(text) => b.push(value),
-            _ => return Err(builder.unfit(format_args!("{text:?}"))),
+            _ => return Err(builder.unfit(quoted(text))),
         },
         Builder::Binary(b) => {
-            let bytes = STANDARD.decode(text);
-            b.push(&bytes.map_err(|error| format!("no base64 for BINARY: {error}"))?);
+            let bytes = STANDARD
+                .decode(text)
+                .map_err(|error| format!("{} is no base64 for BINARY: {error}", quoted(text)))?;
+            b.push(&bytes);
         }
         Builder::Date(_) => {
             let days = instants::days(text).or_else(|| whole(text));
             let days = days.ok_or_else(|| {
-                format!("{text:?} is no DATE: YYYY-MM-DD, or days since 1970-01-01")
+                let text = quoted(text);
+                format!("{text} is no DATE: YYYY-MM-DD, or days since 1970-01-01")
             })?;
             return builder.push_int(days);
         }
@@ -276,12 +298,16 @@ fn append_text(text: &str, builder: &mut Builder) -> Result<(), String> {
                 ),
             };
             let micros = micros.or_else(|| whole(text)).ok_or_else(|| {
-                format!("{text:?} is no {expected}, or microseconds since 1970-01-01")
+                let text = quoted(text);
+                format!("{text} is no {expected}, or microseconds since 1970-01-01")
             })?;
             return builder.push_int(micros);
         }
         Builder::Text(..) | Builder::Decimal(_) => return builder.push_text(text),
-        builder => return append_whole(text, builder),
+        builder => match whole(text) {
+            Some(value) => return builder.push_int(value),
+            None => return Err(builder.unfit(quoted(text))),
+        },
     }
     Ok(())
 }
@@ -289,13 +315,6 @@ fn append_text(text: &str, builder: &mut Builder) -> Result<(), String> {
 /// Rust reads "inf" and "nan" in any case, and "1e999" as infinite; JSON's own names are these.
 fn names_no_number(text: &str) -> bool {
     matches!(text, "NaN" | "Infinity" | "-Infinity")
-}
-
-fn append_whole(text: &str, builder: &mut Builder) -> Result<(), String> {
-    match whole(text) {
-        Some(value) => builder.push_int(value),
-        None => Err(builder.unfit(text)),
-    }
 }
 
 /// A whole number of 64 bits, also as `1.0` or `1e3`.

@@ -9,7 +9,7 @@ use prost_reflect::prost::Message as _;
 use super::builder::{Builder, MapBuilder};
 use super::columns::{Cell, Problem, Rows};
 use super::plan::{Absent, FieldPlan, RecordPlan, Scalar, Shape, ValuePlan};
-use super::wire_format::{Malformed, Wire, WireType};
+use super::wire_format::{Malformed, Wire, WireType, wire_type_name};
 
 /// The deepest nesting of messages (PROTOCOL: limits).
 const DEPTH_MAX: usize = 100;
@@ -90,9 +90,13 @@ fn end_message(plan: &RecordPlan, cells: &mut [Cell], row: usize) -> Result<(), 
         match (absent, &mut cell.builder) {
             (Absent::Empty, Builder::List(list)) => list.end(true),
             (Absent::Empty, Builder::Map(map)) => map.end(true),
-            (Absent::Null | Absent::Empty, builder) if builder.len() == row => cell.push_null()?,
+            (Absent::Null | Absent::Empty, builder) if builder.len() == row => {
+                cell.push_null("missing")?
+            }
             (Absent::Required, builder) if builder.len() == row => {
-                return Err(Problem::new("required, but missing").within(&cell.name));
+                return Err(
+                    Problem::new("missing, but required by the descriptor").within(&cell.name)
+                );
             }
             (Absent::Null | Absent::Empty | Absent::Required, _) => {}
         }
@@ -147,9 +151,10 @@ fn check_wire_type(found: u8, expected: WireType) -> Result<(), Problem> {
     if found == expected as u8 {
         return Ok(());
     }
-    let expected = expected as u8;
     Err(Problem::malformed(format!(
-        "wire type {found} where the descriptor's type has {expected}"
+        "wire type {} where the descriptor's type has {}",
+        wire_type_name(found),
+        wire_type_name(expected as u8)
     )))
 }
 

@@ -39,6 +39,7 @@ impl Details {
     /// A text that is no such list, with the place in it.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         #[derive(Deserialize)]
+        #[serde(expecting = "an object")]
         struct Given {
             r#type: String,
             privileges: Vec<String>,
@@ -48,7 +49,7 @@ impl Details {
             operations: Vec<String>,
         }
         let list: Vec<Given> = serde_json::from_str(text)
-            .map_err(|error| format!("it is no list of such objects: {error}"))?;
+            .map_err(|error| format!("it is no list of objects with type, privileges, object_type and object_full_path: {error}"))?;
         if list.len() > OBJECTS_MAX {
             return Err(format!("more than {OBJECTS_MAX} objects"));
         }
@@ -68,7 +69,7 @@ impl Details {
                 None => {
                     let names = Privilege::names();
                     Err(format!(
-                        "privileges: \"{name}\" is unknown, expected of {names}"
+                        "privileges: \"{name}\" is unknown, expected one of {names}"
                     ))
                 }
             };
@@ -206,7 +207,7 @@ mod tests {
             (2, "object_full_path", json!("a.b"), "catalog.schema.table"),
             (2, "privileges", json!(["FLY"]), "privileges: \"FLY\""),
             (2, "privileges", json!(["USE CATALOG"]), "a TABLE has no"),
-            (2, "privileges", json!("SELECT"), "no list of such objects"),
+            (2, "privileges", json!("SELECT"), "no list of objects"),
             (2, "operations", json!(["read"]), "operations: \"read\""),
         ] {
             let error = refused(index, key, value);
@@ -214,7 +215,7 @@ mod tests {
         }
         for text in ["", "{", "{}", "[1]", "[{}]", "\"x\""] {
             let error = Details::parse(text).unwrap_err();
-            assert!(error.contains("no list of such objects"), "{error}");
+            assert!(error.contains("no list of objects"), "{error}");
         }
         let many = vec![detail("CATALOG", "a", &[]); OBJECTS_MAX + 1];
         assert!(Details::parse(&json!(many).to_string()).is_err());

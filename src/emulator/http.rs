@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -49,6 +49,7 @@ pub(super) fn router(
         )
         .route(unity::PATH, get(unity::table))
         .fallback(not_found)
+        .method_not_allowed_fallback(not_allowed)
         .with_state(http)
 }
 
@@ -63,6 +64,12 @@ async fn config(State(http): State<Http>, headers: HeaderMap) -> Response {
         "oidc_endpoint": format!("{scheme}://{host}/oidc"),
     }))
     .into_response()
+}
+
+async fn not_allowed(method: Method, uri: Uri) -> Response {
+    let message = format!("{} does not take {method}", uri.path());
+    let body = json!({"error_code": "METHOD_NOT_ALLOWED", "message": message});
+    (StatusCode::METHOD_NOT_ALLOWED, Json(body)).into_response()
 }
 
 async fn not_found(uri: Uri) -> Response {

@@ -5,6 +5,8 @@ use std::collections::HashSet;
 
 use serde::de;
 
+use super::shown::quoted;
+
 /// Names up to this number are compared one by one.
 const NAMES_COMPARED_MAX: usize = 16;
 
@@ -26,7 +28,8 @@ impl<'a> Names<'a> {
     /// It is there.
     pub(super) fn add<E: de::Error>(&mut self, name: Cow<'a, str>) -> Result<(), E> {
         if self.few.contains(&name) || self.more.contains(&name) {
-            return Err(twice(&name));
+            let name = quoted(&name);
+            return Err(E::custom(format_args!("key {name} is given twice")));
         }
         if self.few.len() < NAMES_COMPARED_MAX {
             self.few.push(name);
@@ -35,10 +38,6 @@ impl<'a> Names<'a> {
         }
         Ok(())
     }
-}
-
-pub(super) fn twice<E: de::Error>(name: &str) -> E {
-    E::custom(format_args!("key {name:?} is given twice"))
 }
 
 /// Checks that no object within `json`, which is valid, has a name twice. Iterative, so that

@@ -25,6 +25,7 @@ mod privileges;
 mod read;
 mod requests;
 mod service;
+mod shown;
 mod sink;
 mod sql;
 mod status;
@@ -60,6 +61,7 @@ use self::catalog::Catalog;
 use self::faults::{Faults, Io};
 use self::grants::Grants;
 use self::service::Service;
+use self::shown::without_backtrace;
 use self::sql::Scripts;
 use self::status::Activity;
 use self::tls::Tls;
@@ -215,7 +217,7 @@ impl EmulatorError {
     fn table(name: &TableName, message: impl Into<String>) -> Self {
         Self::Table {
             table: name.to_string(),
-            message: message.into(),
+            message: without_backtrace(message.into()),
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::ops::RangeInclusive;
 
+use super::shown::{quoted, shown};
+
 /// 0001-01-01 to 9999-12-31 in days: what readers of Delta tables can show.
 pub(super) const DATE_DAYS: RangeInclusive<i64> = -719_162..=2_932_896;
 /// The same in microseconds.
@@ -13,8 +15,13 @@ const DIGITS_MAX: usize = 38;
 
 /// The unscaled value of a decimal's text (`-12.5`, `1e3`), exactly.
 pub(super) fn parse_decimal(text: &str, precision: u8, scale: u8) -> Result<i128, String> {
-    let no_number = || format!("{text:?} is no decimal number");
-    let too_large = || format!("{text} does not fit DECIMAL({precision},{scale})");
+    let no_number = || {
+        format!(
+            "{} is no number for DECIMAL({precision},{scale})",
+            quoted(text)
+        )
+    };
+    let too_large = || format!("{} does not fit DECIMAL({precision},{scale})", shown(text));
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => {
             let exponent: i32 = exponent.parse().map_err(|_| no_number())?;
@@ -47,7 +54,8 @@ pub(super) fn parse_decimal(text: &str, precision: u8, scale: u8) -> Result<i128
     }
     if places > i64::from(scale) {
         return Err(format!(
-            "{text} has more than {scale} digits after the point, DECIMAL({precision},{scale})"
+            "{} does not fit DECIMAL({precision},{scale}): more than {scale} digits after the point",
+            shown(text)
         ));
     }
     let significant = digits.iter().skip_while(|b| **b == b'0').count();

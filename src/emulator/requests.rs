@@ -1,7 +1,7 @@
 //! The requests of a stream: what they hold, their limits, and their numbering.
 
 use bytes::Bytes;
-use tonic::Status;
+use tonic::{Code, Status};
 
 use crate::wire::ephemeral_stream_request::Payload;
 use crate::wire::ingest_record_batch_request::Batch;
@@ -10,10 +10,15 @@ use crate::wire::{EphemeralStreamRequest, IngestRecordBatchRequest, IngestRecord
 
 /// Record bytes of one request, the service's own limit.
 const RECORD_BYTES_MAX: usize = 10 << 20;
+/// Values that one request may make, NULL included: a record of no bytes makes one for each
+/// column of the table.
+const VALUES_MAX: usize = 64 << 20;
 /// Requests that wait are decoded together up to this size.
 const CHUNK_BYTES: usize = 4 << 20;
 /// And up to this number.
 const CHUNK_REQUESTS: usize = 8192;
+/// And up to this number of values.
+const CHUNK_VALUES: usize = 8 << 20;
 
 /// The records of one request.
 pub(super) enum Records {
@@ -22,14 +27,6 @@ pub(super) enum Records {
 }
 
 impl Records {
-    /// The protobuf field that such records come in, for messages.
-    pub(super) fn kind(&self) -> &'static str {
-        match self {
-            Self::Proto(_) => "protobuf",
-            Self::Json(_) => "JSON",
-        }
-    }
-
     /// How many records.
     pub(super) fn len(&self) -> usize {
         match self {
@@ -65,8 +62,12 @@ pub(super) struct Chunk {
 }
 
 impl Chunk {
-    pub(super) fn is_full(&self) -> bool {
-        self.bytes >= CHUNK_BYTES || self.requests.len() >= CHUNK_REQUESTS
+    /// Whether no more should be added, for a table that holds so many values a row.
+    pub(super) fn is_full(&self, row_values: usize) -> bool {
+        let rows_max = CHUNK_VALUES / row_values.max(1);
+        self.bytes >= CHUNK_BYTES
+            || self.requests.len() >= CHUNK_REQUESTS
+            || self.records >= rows_max as u64
     }
 
     pub(super) fn push(&mut self, (offset, records): (i64, Records)) {
@@ -77,12 +78,20 @@ impl Chunk {
 }
 
 /// Takes the requests of one stream in their order.
-#[derive(Default)]
 pub(super) struct Numbering {
     next: i64,
+    /// Values that a row of the table holds.
+    row_values: usize,
 }
 
 impl Numbering {
+    pub(super) fn new(row_values: usize) -> Self {
+        Self {
+            next: 0,
+            row_values,
+        }
+    }
+
     /// The offset and records of the next request.
     ///
     /// # Errors
@@ -91,6 +100,12 @@ impl Numbering {
         &mut self,
         request: EphemeralStreamRequest,
     ) -> Result<(i64, Records), Status> {
+        let next = self.next;
+        let empty = |what: &str| {
+            Status::invalid_argument(format!(
+                "{what}, where the records at offset {next} were expected"
+            ))
+        };
         let (offset, records) = match request.payload {
             Some(Payload::IngestRecord(IngestRecordRequest { offset_id, record })) => {
                 let records = match record {
@@ -111,11 +126,10 @@ impl Numbering {
                 (offset_id, records)
             }
             Some(Payload::CreateStream(_)) => {
-                return Err(empty("create_stream was sent before on this stream"));
+                return Err(empty("create_stream was sent again"));
             }
-            None => return Err(empty("the request is empty")),
+            None => return Err(empty("the request is empty or of an unknown kind")),
         };
-        let next = self.next;
         match offset {
             Some(offset) if offset == next => {}
             Some(offset) => {
@@ -135,13 +149,33 @@ impl Numbering {
                 "the request at offset {next} holds {bytes} bytes of records, at most {RECORD_BYTES_MAX} are allowed"
             )));
         }
+        let records_max = VALUES_MAX / self.row_values.max(1);
+        if records.len() > records_max {
+            return Err(Status::invalid_argument(format!(
+                "the request at offset {next} holds {} records, at most {records_max} are allowed for this table",
+                records.len()
+            )));
+        }
         self.next += 1;
         Ok((next, records))
     }
+
+    /// Why there is no next request.
+    pub(super) fn unreadable(&self, status: Status) -> Status {
+        unreadable(&format!("the request at offset {}", self.next), status)
+    }
 }
 
-fn empty(reason: &str) -> Status {
-    Status::invalid_argument(reason)
+/// The refusal of bytes that are no message of the protocol: they would be the same again,
+/// which the transport's Internal does not say. Any other end of a stream stays as it is.
+pub(super) fn unreadable(what: &str, status: Status) -> Status {
+    let text = status.message();
+    match text.strip_prefix("failed to decode Protobuf message: ") {
+        Some(why) if status.code() == Code::Internal => {
+            Status::invalid_argument(format!("{what} cannot be decoded: {why}"))
+        }
+        _ => status,
+    }
 }
 
 /// What a stream with Avro records is told.

@@ -27,10 +27,11 @@ use super::auth::{Auth, Refusal};
 use super::catalog::Catalog;
 use super::decode::{Decoder, Format};
 use super::faults::{Cut, Faults, Reading, faultless};
-use super::requests::{Chunk, Numbering, avro};
+use super::requests::{Chunk, Numbering, avro, unreadable};
+use super::shown::{quoted, short};
 use super::status::{Activity, StreamActivity};
 use super::table::{Acks, Table};
-use super::{descriptor, plan};
+use super::{columns, descriptor, plan};
 
 /// The metadata that names the table.
 const TABLE_KEY: &str = "x-databricks-zerobus-table-name";
@@ -69,7 +70,8 @@ impl Zerobus for Service {
         let name = self.authorize(request.metadata()).inspect_err(|status| {
             let table = text(request.metadata(), TABLE_KEY).unwrap_or_default();
             self.refused(table, &client, status);
-        })?;
+        });
+        let name = name.map_err(short)?;
         let cut = request.extensions().get::<Cut>().cloned();
         let cut = cut.unwrap_or_default();
         let (answers, mut answered) = mpsc::channel(ANSWERS_MAX);
@@ -86,7 +88,7 @@ impl Zerobus for Service {
                 if status.source().is_none() {
                     service.refused(&name.to_string(), &client, &status);
                 }
-                answers.send(Err(status));
+                answers.send(Err(short(status)));
             }
         });
         let answered = stream::poll_fn(move |context| answered.poll_recv(context));
@@ -129,12 +131,15 @@ impl Service {
             Some(token) => token,
             None if self.auth.is_open() => "",
             None => {
-                let message = "no bearer token in the call's metadata";
+                let message =
+                    "no bearer token in the call's metadata, expected authorization: Bearer TOKEN";
                 return Err(Status::unauthenticated(message));
             }
         };
         let table = text(metadata, TABLE_KEY).ok_or_else(|| {
-            Status::invalid_argument(format!("no {TABLE_KEY} in the call's metadata"))
+            Status::invalid_argument(format!(
+                "no {TABLE_KEY} in the call's metadata, expected catalog.schema.table"
+            ))
         })?;
         let table: TableName = table
             .parse()
@@ -156,17 +161,17 @@ impl Service {
     ) -> Result<(), Status> {
         let mut stopped = self.stopped.clone();
         let first = tokio::select! {
-            first = requests.message() => first?,
+            first = requests.message() => first.map_err(|status| unreadable("the first request", status))?,
             _ = stopped.wait_for(|stop| *stop) => return Err(stopping()),
         };
         let create = match first.and_then(|first| first.payload) {
             Some(Payload::CreateStream(create)) => create,
-            Some(_) => {
-                return Err(Status::invalid_argument(
-                    "the first request must be create_stream",
-                ));
+            other => {
+                let found = other.map_or("nothing", |_| "records");
+                return Err(Status::invalid_argument(format!(
+                    "the first request of a stream must hold create_stream, it holds {found}"
+                )));
             }
-            None => return Err(Status::invalid_argument("no create_stream was sent")),
         };
         if let Some(faults) = &self.faults {
             tokio::select! {
@@ -199,7 +204,8 @@ impl Service {
         reading.count(0)?;
         let mut stages = JoinSet::new();
         let stream = live.stream.clone();
-        stages.spawn(read(requests, reading, chunks, stopped, stream));
+        let row_values = columns::values(&decoder.table.columns);
+        stages.spawn(read(requests, reading, chunks, stopped, stream, row_values));
         stages.spawn(store(decoder, chunked, acks));
         loop {
             let next = tokio::select! {
@@ -232,7 +238,8 @@ impl Service {
         let asked = create.table_name();
         if asked != name.to_string() {
             return Err(Status::invalid_argument(format!(
-                "create_stream names table \"{asked}\", but {TABLE_KEY} names {name}"
+                "create_stream names table {}, but {TABLE_KEY} names {name}",
+                quoted(asked)
             )));
         }
         let invalid = |error: String| Status::invalid_argument(format!("table {name}: {error}"));
@@ -241,13 +248,19 @@ impl Service {
             Ok(RecordType::Unspecified | RecordType::Proto) => {
                 let bytes = create.descriptor_proto.unwrap_or_default();
                 if bytes.is_empty() {
-                    return Err(invalid("protobuf records need a descriptor_proto".into()));
+                    return Err(invalid(
+                        "protobuf records need a descriptor_proto in create_stream".into(),
+                    ));
                 }
                 Some(descriptor::parse(&bytes).map_err(invalid)?)
             }
             Ok(RecordType::Json) => None,
             Ok(RecordType::Avro) => return Err(avro()),
-            Err(_) => return Err(invalid(format!("unknown record_type {record_type}"))),
+            Err(_) => {
+                return Err(invalid(format!(
+                    "unknown record_type {record_type}, expected PROTO (1) or JSON (2)"
+                )));
+            }
         };
         let table = self.table(name, message.as_ref()).await?;
         let format = match message {
@@ -280,7 +293,13 @@ impl Service {
             self.catalog.create(name, &columns).await.map_err(failed)?;
         }
         let made = self.catalog.get(name).await.map_err(failed)?;
-        made.ok_or_else(|| Status::not_found(format!("table {name} does not exist")))
+        made.ok_or_else(|| {
+            let why = match self.auto_create {
+                true => ", and JSON records have no descriptor to make it from",
+                false => "",
+            };
+            Status::not_found(format!("table {name} does not exist{why}"))
+        })
     }
 }
 
@@ -292,8 +311,9 @@ async fn read(
     chunks: mpsc::Sender<Result<Chunk, Status>>,
     mut stopped: watch::Receiver<bool>,
     stream: Arc<StreamActivity>,
+    row_values: usize,
 ) -> Result<(), Status> {
-    let mut numbering = Numbering::default();
+    let mut numbering = Numbering::new(row_values);
     loop {
         let mut next = tokio::select! {
             next = requests.message(), if !reading.has_stalled() => Some(next),
@@ -318,10 +338,10 @@ async fn read(
                     }
                 }
                 Some(Ok(None)) => break Some(Ok(())),
-                Some(Err(status)) => break Some(Err(status)),
+                Some(Err(status)) => break Some(Err(numbering.unreadable(status))),
                 None => break None,
             }
-            if chunk.is_full() || reading.has_stalled() {
+            if chunk.is_full(row_values) || reading.has_stalled() {
                 break None;
             }
             next = requests.message().now_or_never();

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use deltalake_core::arrow::array::RecordBatch;
 use deltalake_core::arrow::datatypes::SchemaRef;
-use deltalake_core::kernel::Metadata;
+use deltalake_core::kernel::{Metadata, StructType};
 use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::{DeltaTableError, TableProperty};
 use tokio::runtime::Handle;
@@ -134,8 +134,12 @@ pub(super) async fn create(
     name: &TableName,
     definition: &Definition,
 ) -> Result<(), EmulatorError> {
-    let fields =
-        to_delta(&definition.columns).map_err(|error| EmulatorError::table(name, error))?;
+    let unsupported = |error| EmulatorError::Unsupported {
+        table: name.to_string(),
+        message: format!("cannot be made: {error}"),
+    };
+    let fields = to_delta(&definition.columns).map_err(unsupported)?;
+    StructType::try_new(fields.clone()).map_err(|error| unsupported(error.to_string()))?;
     let properties = definition.properties.iter();
     let mut builder = CreateBuilder::new()
         .with_location(utf8(path, name)?)

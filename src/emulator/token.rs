@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::details::Details;
 use super::faults::Cut;
 use super::http::Http;
+use super::shown::{quoted, shown};
 
 /// More than any request for a token takes.
 pub(super) const REQUEST_BYTES_MAX: usize = 16 << 10;
@@ -24,7 +25,7 @@ pub(super) async fn token(
     State(http): State<Http>,
     cut: Option<Extension<Cut>>,
     headers: HeaderMap,
-    form: Result<Form<HashMap<String, String>>, FormRejection>,
+    form: Result<Form<Vec<(String, String)>>, FormRejection>,
 ) -> Response {
     let program = headers.get(header::USER_AGENT);
     let program = program.and_then(|p| p.to_str().ok()).unwrap_or("");
@@ -51,7 +52,7 @@ pub(super) async fn token(
 fn grant(
     http: &Http,
     headers: &HeaderMap,
-    form: Result<Form<HashMap<String, String>>, FormRejection>,
+    form: Result<Form<Vec<(String, String)>>, FormRejection>,
 ) -> Result<Json<Value>, NoToken> {
     let credentials = basic(headers);
     let client = credentials.filter(|(id, secret)| http.auth.is_client(id, secret));
@@ -67,7 +68,7 @@ fn grant(
         }
     };
     let asked = match form {
-        Ok(Form(form)) => asked(&form),
+        Ok(Form(form)) => asked(form),
         Err(rejection) => Err(("invalid_request", rejection.body_text())),
     };
     let details = asked.map_err(|(error, description)| NoToken {
@@ -98,21 +99,36 @@ impl IntoResponse for NoToken {
 }
 
 /// What a form asks for: a token to write with, or one without details, which reads only.
-fn asked(form: &HashMap<String, String>) -> Result<Option<Details>, (&'static str, String)> {
+fn asked(pairs: Vec<(String, String)>) -> Result<Option<Details>, (&'static str, String)> {
+    let mut form = HashMap::new();
+    for (key, value) in pairs {
+        if form.contains_key(&key) {
+            let text = format!("{} is given twice", shown(&key));
+            return Err(("invalid_request", text));
+        }
+        form.insert(key, value);
+    }
     let given = |key: &str| form.get(key).map_or("", String::as_str);
     if given("grant_type") != "client_credentials" {
-        let text = "grant_type must be client_credentials".to_owned();
+        let text = format!(
+            "grant_type is {}, expected client_credentials",
+            quoted(given("grant_type"))
+        );
         return Err(("unsupported_grant_type", text));
     }
     if !given("scope").split(' ').any(|scope| scope == "all-apis") {
-        return Err(("invalid_scope", "scope must be all-apis".to_owned()));
+        let text = format!("scope is {}, expected all-apis", quoted(given("scope")));
+        return Err(("invalid_scope", text));
     }
     let details = form.get("authorization_details");
     // A token for the workspace's own API names no resource.
     let plain = details.is_none() && !form.contains_key("resource");
     if !plain && !is_zerobus(given("resource")) {
-        let text = "resource must be api://databricks/workspaces/{id}/zerobusDirectWriteApi";
-        return Err(("invalid_target", text.to_owned()));
+        let text = format!(
+            "resource is {}, expected api://databricks/workspaces/ID/zerobusDirectWriteApi",
+            quoted(given("resource"))
+        );
+        return Err(("invalid_target", text));
     }
     let details = details.map(|text| Details::parse(text)).transpose();
     details.map_err(|error| {

@@ -3,12 +3,14 @@
 use std::time::Instant;
 
 use axum::Json;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use deltalake_core::ensure_table_uri;
 use serde_json::{Value, json};
 
+use crate::schema::table_name::TableNameError;
 use crate::schema::{Column, ColumnType, TableName};
 
 use super::auth::Refusal;
@@ -22,7 +24,7 @@ const VARCHAR_KEY: &str = "__CHAR_VARCHAR_TYPE_STRING";
 
 pub(super) async fn table(
     State(http): State<Http>,
-    Path(full_name): Path<String>,
+    full_name: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Response {
     let token = bearer(&headers);
@@ -30,10 +32,15 @@ pub(super) async fn table(
         let message = "no credentials: an Authorization header with a Bearer token is needed";
         return error(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", message);
     }
-    let name: TableName = match full_name.parse() {
+    let parsed = match full_name {
+        Ok(Path(full_name)) => full_name
+            .parse()
+            .map_err(|error: TableNameError| error.to_string()),
+        Err(rejection) => Err(rejection.body_text()),
+    };
+    let name: TableName = match parsed {
         Ok(name) => name,
-        Err(reason) => {
-            let message = format!("{reason}");
+        Err(message) => {
             return error(StatusCode::BAD_REQUEST, "INVALID_PARAMETER_VALUE", &message);
         }
     };

@@ -15,6 +15,20 @@ pub(super) enum WireType {
     Fixed32 = 5,
 }
 
+/// A wire type as protobuf's own documents name it, also one that no field here has.
+pub(super) fn wire_type_name(number: u8) -> &'static str {
+    match number {
+        0 => "0 (VARINT)",
+        1 => "1 (I64)",
+        2 => "2 (LEN)",
+        3 => "3 (SGROUP)",
+        4 => "4 (EGROUP)",
+        5 => "5 (I32)",
+        6 => "6, which there is not,",
+        _ => "7, which there is not,",
+    }
+}
+
 /// What is wrong with the bytes.
 pub(super) type Malformed = &'static str;
 

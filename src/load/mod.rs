@@ -435,6 +435,14 @@ fn precedence(kind: Kind) -> u8 {
 
 /// What a fault of the service means to the user.
 pub fn service_failure(fault: &Fault) -> Failure {
+    let mut failure = failure_of_class(fault);
+    if let Some(hint) = fault.hint {
+        failure.hint = Some(hint.to_owned());
+    }
+    failure
+}
+
+fn failure_of_class(fault: &Fault) -> Failure {
     match fault.class {
         FaultClass::Invalid | FaultClass::Refused => {
             Failure::new(Kind::Refused, format!("the service refused the stream: {fault}"))
@@ -451,6 +459,14 @@ pub fn service_failure(fault: &Fault) -> Failure {
         FaultClass::Untrusted => {
             Failure::new(Kind::Settings, format!("the server's certificate is not trusted: {fault}"))
                 .hint("trust the server's CA with SSL_CERT_FILE=FILE, a PEM file, and name the server as its certificate does")
+        }
+        FaultClass::Misdirected => {
+            Failure::new(Kind::Settings, format!("the workspace URL is not that of a workspace: {fault}"))
+                .hint("check --workspace-url (DATABRICKS_HOST)")
+        }
+        FaultClass::Unreadable => {
+            Failure::new(Kind::Unavailable, format!("the service answered what cannot be read: {fault}"))
+                .hint("it may refuse a row in too many words: with --batch-records 1 that is the first row that is not acknowledged")
         }
         FaultClass::Transient | FaultClass::Throttled(_) => {
             Failure::new(Kind::Unavailable, format!("the service is unavailable: {fault}"))

@@ -221,9 +221,12 @@ impl Transcoder {
         rows: Range<usize>,
         out: &mut BatchBuilder,
     ) -> Result<(), (usize, RowError)> {
+        // Looked over once; where something is wrong, row by row.
+        let text = std::str::from_utf8(&block.data).ok();
         for index in rows {
             let row = &block.rows[index];
-            if let Err(reasons) = self.row(&block.source, row, block.row(row), out) {
+            let text = text.and_then(|text| text.get(row.start..row.start + row.len));
+            if let Err(reasons) = self.row(block, row, text, out) {
                 let error = RowError {
                     line: row.line,
                     byte: block.first_byte + row.start as u64,
@@ -235,22 +238,26 @@ impl Transcoder {
         Ok(())
     }
 
+    /// `text` is the row, where its block is known to be UTF-8.
     fn row(
         &mut self,
-        source: &Source,
+        block: &Block,
         row: &Row,
-        bytes: &[u8],
+        text: Option<&str>,
         out: &mut BatchBuilder,
     ) -> Result<(), Vec<Reason>> {
         if let Some(fault) = row.fault {
             return Err(vec![Reason::of_row(ReasonKind::Syntax, fault.message())]);
         }
-        let text = std::str::from_utf8(bytes).map_err(|e| {
-            let message = format!("invalid UTF-8 after byte {} of the row", e.valid_up_to());
-            vec![Reason::of_row(ReasonKind::Encoding, message)]
-        })?;
+        let text = match text {
+            Some(text) => text,
+            None => std::str::from_utf8(block.row(row)).map_err(|e| {
+                let message = format!("invalid UTF-8 after byte {} of the row", e.valid_up_to());
+                vec![Reason::of_row(ReasonKind::Encoding, message)]
+            })?,
+        };
         let record = out.begin_record();
-        let result = self.encode(source, row.line, text, out.buffer());
+        let result = self.encode(&block.source, row.line, text, out.buffer());
         let result = result.and_then(|()| match out.record_bytes(record) {
             bytes if bytes > ROW_BYTES_MAX => {
                 let message =

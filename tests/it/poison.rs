@@ -162,3 +162,56 @@ fn a_schema_that_the_service_refuses_rejects_no_row() {
     assert_eq!(std::fs::read(rig.path().join("bad")).unwrap(), b"");
     assert!(rig.air_rows_or_none().is_empty());
 }
+
+/// A server that refuses rows of this much poison, and says so with all of it.
+fn wordy_server(rig: &Rig, poison: &str) -> Server {
+    let fault = format!("refuse-row:contains={poison}");
+    rig.emulator(&["--auto-create", "--fault", &fault])
+}
+
+#[test]
+fn a_row_that_is_refused_in_too_many_words_holds_nobody_up() {
+    for (poison, code, told) in [
+        (
+            "x".repeat(40_000),
+            4,
+            "rows.ndjson:3: the service refused the row: InvalidArgument: table",
+        ),
+        // The server's status arrives without its text.
+        (
+            "x".repeat(70_000),
+            4,
+            "rows.ndjson:3: the service refused the row: InvalidArgument: no reason given, or one too long for HTTP/2",
+        ),
+        // The connection breaks, each time.
+        (
+            "é".repeat(50_000),
+            5,
+            "the service answered what cannot be read: the server's answer is too long for HTTP/2 headers",
+        ),
+    ] {
+        let rig = Rig::new();
+        let server = wordy_server(&rig, &poison);
+        let row = format!("{{\"device_name\": \"{poison}\", \"humidity\": 2}}\n");
+        rig.file("rows.ndjson", air_row(0) + &air_row(1) + &row + &air_row(3));
+        let singly = ["--batch-records", "1"];
+        let ran = load(&rig, &server, &singly).exits(code);
+        assert!(
+            ran.stderr.contains(told),
+            "{}",
+            &ran.stderr[..ran.stderr.len().min(2_000)]
+        );
+        let records = &ran.summary()["records"];
+        if code == 5 {
+            assert_eq!(records["acked"], 2, "{records}");
+            assert!(
+                ran.stderr.contains("hint: it may refuse a row"),
+                "{}",
+                ran.stderr
+            );
+            assert_eq!(numbers(&rig.air_rows()), [0, 1]);
+        } else {
+            assert_eq!(records["rejected"], 1, "{records}");
+        }
+    }
+}

@@ -167,7 +167,9 @@ fn a_table_of_every_type_takes_rows() {
         &["--create", &format!("CREATE TABLE a.b.c (x {deep})")],
     );
     assert!(
-        said.starts_with("error: --create:1:1: table a.b.c: its types nest too deep"),
+        said.starts_with(
+            "error: --create:1:1: table a.b.c cannot be made: its types nest too deep"
+        ),
         "{said}"
     );
     // The same statement again, against what was read back from the log.

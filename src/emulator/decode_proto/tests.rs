@@ -142,7 +142,9 @@ fn what_is_wrong_is_told_with_its_field() {
     for (record, problem) in [
         (
             &b"\x0d\0\0\0\0"[..],
-            format!("{row}field \"a\": wire type 5 where the descriptor's type has 0"),
+            format!(
+                "{row}field \"a\": wire type 5 (I32) where the descriptor's type has 0 (VARINT)"
+            ),
         ),
         (
             b"\x12\x02\x01\x80",
@@ -158,11 +160,15 @@ fn what_is_wrong_is_told_with_its_field() {
         ),
         (
             b"\x28\x01",
-            format!("{row}field \"m\": wire type 0 where the descriptor's type has 2"),
+            format!(
+                "{row}field \"m\": wire type 0 (VARINT) where the descriptor's type has 2 (LEN)"
+            ),
         ),
         (
             b"\x0b\x0c",
-            format!("{row}field \"a\": wire type 3 where the descriptor's type has 0"),
+            format!(
+                "{row}field \"a\": wire type 3 (SGROUP) where the descriptor's type has 0 (VARINT)"
+            ),
         ),
         (b"\x00", format!("{row}a field has number 0")),
         (

@@ -227,7 +227,7 @@ fn all_that_does_not_fit_is_told_before_anything_is_sent() {
     let ran = shop.ingest("{}\n", &["--proto", "e.proto"]).exits(1);
     assert_snapshot!(told(&shop.rig, &ran), @r#"
     exit 1
-    error: the record Event does not fit table main.default.events: field "temp" (int32) has no column in the table: the column is "Temp", and names must be the same in every letter; field "humidty" (int64) has no column in the table: did you mean "humidity"?; field "at" (int64, taken as TIMESTAMP) does not fit its column (BIGINT): let its hint, by --type or @delta, name the column's type, or take it away; field "site.floor" (string) does not fit its column (INT): declare it as int32; field "site.open" (bool) has no column in the table: add a column open BOOLEAN, or leave the field out; field "tags" (string) does not fit its column (ARRAY<STRING>): declare it as repeated string; column "id" (BIGINT NOT NULL) has no field in the record: add a field id of type int64
+    error: the record Event does not fit table main.default.events: field "temp" (int32) has no column in the table: the column is "Temp", and names must be the same in every letter; field "humidty" (int64) has no column in the table: did you mean "humidity"?; field "site.floor" (string) does not fit its column (INT): declare it as int32; field "site.open" (bool) has no column in the table: add a column open BOOLEAN, or leave the field out; field "tags" (string) does not fit its column (ARRAY<STRING>): declare it as repeated string; column "id" (BIGINT NOT NULL) has no field in the record: add a field id of type int64
       hint: nothing was sent; --table-check off leaves it to the service what fits
     "#);
     let summary = ran.summary();

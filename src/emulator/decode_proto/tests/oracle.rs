@@ -36,7 +36,7 @@ fn append_message(message: &DynamicMessage, cells: &mut [Cell]) -> Result<(), Pr
                 append_field(&field, &value, &mut cell.builder)
                     .map_err(|problem| problem.within(&cell.name))?;
             }
-            _ => cell.push_null()?,
+            _ => cell.push_null("missing")?,
         }
     }
     Ok(())
