@@ -103,7 +103,7 @@ pub struct Options {
     pub enforce_grants: bool,
     /// Make a table that does not exist from the first stream's descriptor.
     pub auto_create: bool,
-    /// Statements to carry out before the server listens, in this order.
+    /// Statements to carry out before anybody is served, in this order.
     pub scripts: Vec<SqlScript>,
     /// Least spacing of Delta commits of one table; zero: as soon as rows wait and the last commit ended.
     pub commit_interval: Duration,
@@ -221,12 +221,12 @@ impl EmulatorError {
 }
 
 impl Emulator {
-    /// Makes the directory if needed, locks it, carries out the scripts, binds the address
+    /// Makes the directory if needed, locks it, binds the address, carries out the scripts
     /// and serves on the current tokio runtime.
     ///
     /// # Errors
-    /// A script cannot be carried out, the directory cannot be used or is held by another
-    /// server, or the address cannot be bound.
+    /// The directory cannot be used or is held by another server, the address cannot be
+    /// bound, or a script cannot be carried out.
     pub async fn start(options: Options) -> Result<Self, EmulatorError> {
         // A slip in the last statement leaves nothing behind.
         let scripts = Scripts::parse(&options.scripts)?;
@@ -256,14 +256,15 @@ impl Emulator {
         let mut grants = Grants::load(&dir, enforce_grants)?;
         let (stop, stopped) = watch::channel(false);
         let catalog = Arc::new(Catalog::new(dir.clone(), commit_interval, stopped.clone()));
-        scripts.run(&catalog, &mut grants).await?;
         let unbound = |source| EmulatorError::Listen {
             address: listen,
             source,
         };
+        // Whoever connects waits until the scripts are done.
         let listener = TcpListener::bind(listen).await.map_err(unbound)?;
         let address = listener.local_addr().map_err(unbound)?;
         let tls = tls.then(|| Tls::open(&dir, address.ip())).transpose()?;
+        scripts.run(&catalog, &mut grants).await?;
         let url = url(address, tls.is_some());
         let ca = tls.as_ref().map(|tls| tls.ca.clone());
 
