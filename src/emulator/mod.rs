@@ -37,6 +37,7 @@ mod upkeep;
 mod wire_format;
 
 use std::fs::{File, TryLockError};
+use std::future::pending;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -48,6 +49,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::transport::server::{Router, TcpIncoming};
@@ -76,8 +78,9 @@ const CONNECTION_WINDOW_BYTES: u32 = 32 << 20;
 const FRAME_BYTES_MAX: u32 = 1 << 20;
 /// One request on the wire: the 10 MiB of record bytes and the framing of very small records.
 const REQUEST_BYTES_MAX: usize = 32 << 20;
-/// How long open connections may take to end once the server is told to.
-const SHUTDOWN_GRACE: Duration = Duration::from_secs(30);
+/// How long open connections may take to end once everything is committed: acknowledgements
+/// are on their way, but nothing else is lost.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(3);
 /// How long the service's own tokens are valid.
 const TOKEN_TTL: Duration = Duration::from_secs(3_600);
 /// Held while a server works on a directory.
@@ -355,18 +358,33 @@ impl Emulator {
     ///
     /// # Errors
     /// The server had failed before.
-    pub async fn shutdown(mut self) -> Result<(), EmulatorError> {
+    pub async fn shutdown(self) -> Result<(), EmulatorError> {
+        self.shutdown_or(pending()).await
+    }
+
+    /// The same, but waits for no connection any more once `at_once` completes. What was
+    /// received is committed even then.
+    ///
+    /// # Errors
+    /// The server had failed before.
+    pub async fn shutdown_or(
+        mut self,
+        at_once: impl Future<Output = ()>,
+    ) -> Result<(), EmulatorError> {
         self.stop.send_replace(true);
-        let served = match tokio::time::timeout(SHUTDOWN_GRACE, self.server.join_next()).await {
-            Ok(Some(Ok(served))) => served.map_err(|error| error.to_string()),
-            Ok(Some(Err(error))) => Err(error.to_string()),
-            Ok(None) => Ok(()),
-            // A connection that does not end: what it sent is committed all the same.
-            Err(_) => {
-                self.server.shutdown().await;
-                Ok(())
-            }
+        self.catalog.close().await;
+        let served = tokio::select! {
+            served = self.server.join_next() => match served {
+                Some(Ok(served)) => served.map_err(|error| error.to_string()),
+                Some(Err(error)) => Err(error.to_string()),
+                None => Ok(()),
+            },
+            // Somebody does not end: a request that is never completed, answers never read.
+            () = sleep(SHUTDOWN_GRACE) => Ok(()),
+            () = at_once => Ok(()),
         };
+        self.server.shutdown().await;
+        // For a stream that was being created at the first time.
         self.catalog.close().await;
         served.map_err(|message| EmulatorError::Serve {
             address: self.address,

@@ -30,7 +30,7 @@ use zerobus::wire::{
     IngestRecordBatchRequest, JsonRecordBatch, ProtoEncodedRecordBatch, RecordType,
 };
 
-const TABLE: &str = "main.default.events";
+pub const TABLE: &str = "main.default.events";
 const NARROW: &str = r#"syntax = "proto2";
     message Row { optional string name = 1; optional int32 temp = 2; optional int64 at = 3; }"#;
 
@@ -115,7 +115,7 @@ pub fn details(table: &str) -> [serde_json::Value; 3] {
     ]
 }
 
-async fn token(server: &Emulator, secret: &str, table: &str) -> (u16, serde_json::Value) {
+pub async fn token(server: &Emulator, secret: &str, table: &str) -> (u16, serde_json::Value) {
     let details = serde_json::json!(details(table));
     let form = [
         ("grant_type", "client_credentials"),
@@ -138,7 +138,7 @@ async fn token(server: &Emulator, secret: &str, table: &str) -> (u16, serde_json
 }
 
 pub struct Client {
-    requests: Option<mpsc::Sender<EphemeralStreamRequest>>,
+    pub requests: Option<mpsc::Sender<EphemeralStreamRequest>>,
     answers: Streaming<EphemeralStreamResponse>,
 }
 
@@ -163,7 +163,7 @@ impl Client {
         })
     }
 
-    async fn send(&mut self, payload: Payload) {
+    pub async fn send(&mut self, payload: Payload) {
         let request = EphemeralStreamRequest {
             payload: Some(payload),
         };
@@ -171,7 +171,7 @@ impl Client {
         let _ = self.requests.as_ref().unwrap().send(request).await;
     }
 
-    async fn batch(&mut self, offset: i64, batch: Batch) {
+    pub async fn batch(&mut self, offset: i64, batch: Batch) {
         self.send(Payload::IngestRecordBatch(IngestRecordBatchRequest {
             offset_id: Some(offset),
             batch: Some(batch),
@@ -179,7 +179,7 @@ impl Client {
         .await;
     }
 
-    async fn created(&mut self) {
+    pub async fn created(&mut self) {
         match self.answers.message().await.unwrap().unwrap().payload {
             Some(Answer::CreateStreamResponse(created)) => assert!(created.stream_id.is_some()),
             other => panic!("{other:?}"),
@@ -187,7 +187,7 @@ impl Client {
     }
 
     /// The next ack; none: the server ended the stream with OK.
-    async fn next_ack(&mut self) -> Result<Option<i64>, Status> {
+    pub async fn next_ack(&mut self) -> Result<Option<i64>, Status> {
         match self.answers.message().await? {
             None => Ok(None),
             Some(answer) => match answer.payload {
@@ -247,7 +247,7 @@ fn proto_stream(message: &MessageDescriptor) -> CreateIngestStreamRequest {
     }
 }
 
-fn json_stream() -> CreateIngestStreamRequest {
+pub fn json_stream() -> CreateIngestStreamRequest {
     CreateIngestStreamRequest {
         table_name: Some(TABLE.into()),
         record_type: Some(RecordType::Json.into()),
@@ -266,7 +266,7 @@ fn encode(message: &MessageDescriptor, rows: &[&str]) -> Batch {
     })
 }
 
-fn json(rows: &[&str]) -> Batch {
+pub fn json(rows: &[&str]) -> Batch {
     let records = rows.iter().map(|row| row.to_string()).collect();
     Batch::JsonBatch(JsonRecordBatch { records })
 }
@@ -279,7 +279,7 @@ fn not_null(name: &str, ty: ColumnType) -> Column {
     Column::new(name, ty, false)
 }
 
-fn narrow() -> Vec<Column> {
+pub fn narrow() -> Vec<Column> {
     vec![
         not_null("name", ColumnType::String),
         column("temp", ColumnType::SmallInt),
@@ -293,7 +293,7 @@ async fn table(dir: &Path) -> DeltaTable {
     deltalake_core::open_table(url).await.unwrap()
 }
 
-async fn rows(dir: &Path) -> Vec<Vec<String>> {
+pub async fn rows(dir: &Path) -> Vec<Vec<String>> {
     let table = table(dir).await;
     let mut batches = Vec::new();
     for uri in table.get_file_uris().unwrap() {

@@ -23,6 +23,7 @@ mod record;
 mod resume;
 mod resume_edges;
 mod rig;
+mod shutdown;
 mod signals;
 mod sql;
 mod status;
