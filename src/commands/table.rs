@@ -13,7 +13,7 @@ use crate::error::{Failure, Kind};
 use crate::load::service_failure;
 use crate::protocol::{Fault, FaultClass};
 use crate::report::write_line;
-use crate::schema::{CatalogTable, RecordPlan, check, message_name, message_of_table};
+use crate::schema::{CatalogTable, RecordPlan, check, message_name};
 use crate::transcode::Target;
 
 /// Problems that one message names; so many have one cause.
@@ -93,10 +93,7 @@ impl Record {
         let plan = match self {
             Self::Json => return Ok((Target::Json, table.and_then(|table| table.id))),
             Self::Declared(message) => RecordPlan::over_table(message, types, columns)?,
-            Self::OfTable => {
-                let message = message_of_table(&args.table, columns)?;
-                RecordPlan::over_table(&message, types, columns)?
-            }
+            Self::OfTable => RecordPlan::of_table(&args.table, types, columns)?,
         };
         if let Some(table) = &table {
             fits(args, &plan, table)?;
