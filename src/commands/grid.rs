@@ -44,18 +44,8 @@ pub(super) fn lines(head: &[String], rows: &[Vec<String>], width: usize) -> Stri
             .unwrap_or(0)
             .min(width)
     };
-    let mut widths: Vec<usize> = (0..head.len()).map(natural).collect();
-    let total = |widths: &[usize]| {
-        widths.iter().sum::<usize>() + GAP.len() * widths.len().saturating_sub(1)
-    };
-    while total(&widths) > width {
-        let columns = widths.len();
-        match widths.iter_mut().max() {
-            Some(widest) if *widest > CELL_CHARS_MIN => *widest -= 1,
-            _ if columns > 1 => widths = (0..columns - 1).map(natural).collect(),
-            _ => break,
-        }
-    }
+    let naturals: Vec<usize> = (0..head.len()).map(natural).collect();
+    let widths = widths(&naturals, width);
     let mut text = String::new();
     let rule: Vec<String> = widths.iter().map(|width| "-".repeat(*width)).collect();
     let all = [head, &rule]
@@ -78,6 +68,33 @@ pub(super) fn lines(head: &[String], rows: &[Vec<String>], width: usize) -> Stri
         ));
     }
     text
+}
+
+/// The widths of as many columns as there is room for: the widest are cut, and one is always
+/// there.
+fn widths(naturals: &[usize], width: usize) -> Vec<usize> {
+    let mut room = width.saturating_add(GAP.len());
+    let fitting = naturals.iter().take_while(|natural| {
+        let least = GAP.len() + CELL_CHARS_MIN.min(**natural);
+        let fits = least <= room;
+        room = room.saturating_sub(least);
+        fits
+    });
+    let count = fitting.count().clamp(1, naturals.len().max(1));
+    let naturals = naturals.get(..count).unwrap_or_default();
+    let gaps = GAP.len() * (count - 1);
+    let total = |cap: usize| gaps + naturals.iter().map(|n| cap.min(*n)).sum::<usize>();
+    let mut caps = (CELL_CHARS_MIN..=width).rev();
+    let cap = caps.find(|cap| total(*cap) <= width);
+    let cap = cap.unwrap_or(CELL_CHARS_MIN);
+    // What is left over is less than one for each column that was cut.
+    let mut left = width.saturating_sub(total(cap));
+    let widths = naturals.iter().map(|natural| {
+        let more = usize::from(*natural > cap && left > 0);
+        left -= more;
+        cap.min(*natural) + more
+    });
+    widths.collect()
 }
 
 fn cell(text: &str, width: usize) -> String {
@@ -120,6 +137,20 @@ mod tests {
             text.contains("and 14 more columns: column_06, column_07"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn what_is_cut_is_cut_to_what_fits_and_no_further() {
+        assert_eq!(widths(&[3, 40, 40], 30), [3, 12, 11]);
+        assert_eq!(widths(&[3, 4], 9), [3, 4]);
+        assert_eq!(widths(&[50, 50], 12), [12]);
+        assert_eq!(widths(&[50, 50], 3), [8]);
+        assert_eq!(widths(&[5, 5], usize::MAX), [5, 5]);
+        assert!(widths(&[], 80).is_empty());
+        // As many as a table may have, and more.
+        let many = widths(&[60; 100_000], 10_000);
+        assert_eq!(many.len(), 1_000);
+        assert!(many.iter().all(|width| *width == 8));
     }
 
     #[test]

@@ -81,14 +81,27 @@ fn missing(dir: &Path, name: &TableName) -> Failure {
 async fn list(args: &PeekArgs, dir: &Path) -> Result<u8, Failure> {
     let mut rows = Vec::new();
     let mut objects = Vec::new();
+    let mut problems = Vec::new();
     for name in local_tables(dir).map_err(unreadable)? {
         let directory = dir
             .join(name.catalog())
             .join(name.schema())
             .join(name.table());
-        // One that has just gone, or is not yet complete.
-        let Some(table) = LocalTable::open(&directory).await.map_err(unreadable)? else {
-            continue;
+        let table = match LocalTable::open(&directory).await {
+            Ok(Some(table)) => table,
+            // One that has just gone, or is not yet complete.
+            Ok(None) => continue,
+            Err(error) => {
+                let problem = error.to_string();
+                let problem = problem.lines().next().unwrap_or_default();
+                problems.push(format!("{name}: {problem}"));
+                objects.push(json!({
+                    "table": name.to_string(),
+                    "path": directory.display().to_string(),
+                    "error": problem,
+                }));
+                continue;
+            }
         };
         rows.push(vec![
             name.to_string(),
@@ -109,10 +122,24 @@ async fn list(args: &PeekArgs, dir: &Path) -> Result<u8, Failure> {
     let head = ["table", "version", "rows", "files", "bytes"].map(str::to_owned);
     super::print(&match args.output {
         OutputArg::Json => format!("{}\n", json!({ "tables": objects })),
-        OutputArg::Text if rows.is_empty() => format!("no tables under {}\n", dir.display()),
-        OutputArg::Text => grid::lines(&head, &rows, grid::width()),
+        OutputArg::Text if objects.is_empty() => format!("no tables under {}\n", dir.display()),
+        OutputArg::Text => {
+            let mut text = grid::lines(&head, &rows, grid::width());
+            for problem in &problems {
+                text.push_str(&format!("{}\n", grid::plain(problem)));
+            }
+            text
+        }
     })?;
-    Ok(exit::OK)
+    if problems.is_empty() {
+        return Ok(exit::OK);
+    }
+    let message = format!(
+        "{} of {} tables cannot be read",
+        problems.len(),
+        objects.len()
+    );
+    Err(Failure::new(Kind::Input, message))
 }
 
 fn object(

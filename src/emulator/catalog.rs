@@ -100,7 +100,7 @@ impl Catalog {
         tables: &mut HashMap<TableName, Open>,
         name: &TableName,
     ) -> Result<Option<Arc<Table>>, EmulatorError> {
-        if let Some(open) = tables.get(name) {
+        if let Some(open) = tables.get(name).filter(|open| open.table.is_open()) {
             return Ok(Some(open.table.clone()));
         }
         let path = self.path(name)?;

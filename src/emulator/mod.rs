@@ -2,10 +2,12 @@
 //! starts and ends it.
 
 mod auth;
+mod bounds;
 mod buffers;
 mod builder;
 mod catalog;
 mod cells;
+mod chores;
 mod columns;
 mod decode;
 mod decode_json;
@@ -19,6 +21,8 @@ mod grants;
 mod http;
 mod instants;
 mod json_names;
+mod log;
+mod maintain;
 mod numbers;
 mod plan;
 mod privileges;

@@ -8,13 +8,14 @@ use deltalake_core::DeltaTableError;
 use deltalake_core::arrow::array::RecordBatch;
 use deltalake_core::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use deltalake_core::table::state::DeltaTableState;
+use serde_json::Value;
 
-use crate::schema::{Column, TableName};
+use crate::schema::{Column, ColumnType, TableName};
 
 use super::EmulatorError;
 use super::cells::write_json;
 use super::delta_types::from_delta;
-use super::sink;
+use super::{sink, support};
 
 /// Rows that are held decoded.
 const BATCH_ROWS: usize = 1 << 10;
@@ -60,6 +61,11 @@ impl LocalTable {
     }
 
     fn of(directory: &Path, state: &DeltaTableState) -> Result<Self, String> {
+        if let Some(mode) = support::column_mapping(state.metadata()) {
+            return Err(format!(
+                "its columns are mapped by {mode}, which this reader does not know"
+            ));
+        }
         let mut table = Self {
             version: state.version(),
             rows: 0,
@@ -157,7 +163,23 @@ fn cell(
     }
     let value = file.partition.iter().find(|(name, _)| *name == column.name);
     let value = value.and_then(|(_, value)| value.as_deref());
-    Ok(serde_json::Value::from(value).to_string())
+    Ok(partition_value(value, &column.ty).to_string())
+}
+
+/// The log has them as text.
+fn partition_value(text: Option<&str>, ty: &ColumnType) -> Value {
+    let typed = text.and_then(|text| match ty {
+        ColumnType::Boolean => text.parse::<bool>().ok().map(Value::from),
+        ColumnType::TinyInt | ColumnType::SmallInt | ColumnType::Int | ColumnType::BigInt => {
+            text.parse::<i64>().ok().map(Value::from)
+        }
+        ColumnType::Float | ColumnType::Double => {
+            let number = text.parse::<f64>().ok()?;
+            number.is_finite().then(|| Value::from(number))
+        }
+        _ => None,
+    });
+    typed.unwrap_or_else(|| Value::from(text))
 }
 
 /// The names of the tables under a directory, in order.

@@ -5,38 +5,39 @@
 //! many commits slower with every one. Nothing of that state is held between commits but
 //! the list of small files, so memory does not grow with them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use deltalake_core::arrow::array::RecordBatch;
 use deltalake_core::arrow::datatypes::SchemaRef;
-use deltalake_core::checkpoints::create_checkpoint;
 use deltalake_core::kernel::transaction::{CommitData, TransactionError};
-use deltalake_core::kernel::{Action, Metadata, Version};
-use deltalake_core::logstore::{CommitOrBytes, LogStoreRef};
+use deltalake_core::kernel::{Action, Add, Metadata, Version};
 use deltalake_core::parquet::basic::Compression;
 use deltalake_core::parquet::file::properties::WriterProperties;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
-use deltalake_core::table::config::TablePropertiesExt as _;
 use deltalake_core::writer::{DeltaWriter, RecordBatchWriter};
-use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError, ensure_table_uri};
-use futures_util::StreamExt as _;
-use uuid::Uuid;
+use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError};
+use reqwest::Url;
 
 use crate::schema::Column;
 
+use super::chores::{Chore, Done};
 use super::delta_types::from_delta;
 use super::figures::Figures;
-use super::support;
-use super::upkeep::{Merge, Merged, SmallFile, SmallFiles};
+use super::log::{self, Stamp};
+use super::maintain::{self, Maintained, Maintenance};
+use super::upkeep::{Merge, Merged, SmallFile, SmallFiles, discard, same_columns};
+use super::{bounds, support};
 
+/// What the names of this server's files begin with.
+pub(super) const FILE_PREFIX: &str = "zerobus-";
 /// What the Parquet writer holds of one file before it goes to the disk.
 const ROW_GROUP_BYTES_MAX: usize = 64 << 20;
-/// Versions between two checkpoints of the log.
-const CHECKPOINT_INTERVAL: Version = 100;
 /// Attempts at a commit while someone else commits to the table too.
 const COMMIT_ATTEMPTS: usize = 10;
+/// Attempts at reading a log: it is listed in several steps, and under a steady load the
+/// steps may not fit together.
+const LOAD_ATTEMPTS: usize = 8;
 
 /// Why a table cannot be opened for appending.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +53,6 @@ pub(super) enum OpenError {
 /// A table open for appending.
 pub(super) struct Sink {
     path: PathBuf,
-    log: LogStoreRef,
     writer: RecordBatchWriter,
     /// Writes merged files; none while a merge has it.
     merger: Option<RecordBatchWriter>,
@@ -61,12 +61,14 @@ pub(super) struct Sink {
     small: SmallFiles,
     /// The last version that is known to exist.
     version: Version,
+    /// Its entry; none if only a checkpoint tells of it.
+    entry: Option<Stamp>,
     /// The table's size at `version`.
     pub(super) figures: Figures,
-    /// The last version that was thought of for a checkpoint.
-    maintained: Version,
-    /// Whether files that were replaced long ago have been looked for since the opening.
-    swept: bool,
+    /// The version of the last checkpoint that was written or thought of.
+    checkpointed: Version,
+    /// Removed files in the log; none: not looked for since the opening.
+    tombstones: Option<u64>,
 }
 
 impl Sink {
@@ -91,16 +93,16 @@ impl Sink {
         let version = state.version();
         Ok(Self {
             path: path.to_owned(),
-            log: table.log_store(),
             writer: writer(&table)?,
             merger: Some(writer(&table)?),
             columns,
             metadata: state.metadata().clone(),
             small,
             version,
+            entry: Stamp::of(path, version).map_err(DeltaTableError::from)?,
             figures: Figures::of(&table)?,
-            maintained: version,
-            swept: false,
+            checkpointed: maintain::last_checkpoint(path),
+            tombstones: None,
         })
     }
 
@@ -127,17 +129,12 @@ impl Sink {
         Ok(())
     }
 
-    /// Forgets the rows that were written and not committed.
-    pub(super) fn reset(&mut self) {
-        self.writer.reset();
-    }
-
     /// Commits the rows that were written, if any.
     pub(super) async fn commit(&mut self) -> Result<(), DeltaTableError> {
         if self.writer.buffered_record_batch_count() == 0 {
             return Ok(());
         }
-        let adds = self.writer.flush().await?;
+        let adds = flush(&self.path, &mut self.writer).await?;
         let actions = adds.into_iter().map(Action::Add).collect();
         let operation = DeltaOperation::Write {
             mode: SaveMode::Append,
@@ -148,8 +145,21 @@ impl Sink {
         Ok(())
     }
 
-    /// The next merge of small files, if one is due; to be run elsewhere.
-    pub(super) fn merge(&mut self) -> Option<Merge> {
+    /// What is to be done beside the commits next, if anything.
+    pub(super) fn chore(&mut self) -> Option<Chore> {
+        let due = self
+            .tombstones
+            .is_none_or(|tombstones| maintain::is_due(self.version, self.checkpointed, tombstones));
+        if due {
+            return Some(Chore::Maintain(Maintenance {
+                table: self.path.clone(),
+                checkpointed: self.checkpointed,
+            }));
+        }
+        self.merge().map(Box::new).map(Chore::Merge)
+    }
+
+    fn merge(&mut self) -> Option<Merge> {
         Some(Merge {
             files: self.small.due()?,
             table: self.path.clone(),
@@ -157,9 +167,29 @@ impl Sink {
         })
     }
 
+    /// Takes over what was done beside the commits.
+    pub(super) async fn take_over(&mut self, done: Done) -> Result<(), DeltaTableError> {
+        match done {
+            Done::Merged(merged) => self.replace(*merged).await?,
+            Done::Maintained(maintained) => self.maintained(&maintained),
+            // Not to be tried again with each commit.
+            Done::Failed(files) if files.is_empty() => self.maintained(&Maintained {
+                checkpointed: self.version,
+                tombstones: self.tombstones.unwrap_or(0),
+            }),
+            Done::Failed(files) => self.small.forget(&files),
+        }
+        Ok(())
+    }
+
+    fn maintained(&mut self, maintained: &Maintained) {
+        self.checkpointed = maintained.checkpointed;
+        self.tombstones = Some(maintained.tombstones);
+    }
+
     /// Puts a merged file in the place of the small ones, unless someone else has taken
     /// one of those out of the table meanwhile.
-    pub(super) async fn replace(&mut self, merged: Merged) -> Result<(), DeltaTableError> {
+    async fn replace(&mut self, merged: Merged) -> Result<(), DeltaTableError> {
         let operation = DeltaOperation::Optimize {
             predicate: None,
             target_size: 0,
@@ -171,19 +201,12 @@ impl Sink {
             // Otherwise the same files would be merged again and again.
             self.small.forget(&merged.files);
         }
-        if let Ok(false) = replaced {
-            merged.discard(&self.path);
-        }
         self.merger = Some(merged.writer);
         replaced.map(|_| ())
     }
 
-    /// Leaves files that cannot be merged as they are.
-    pub(super) fn forget(&mut self, files: &[SmallFile]) {
-        self.small.forget(files);
-    }
-
-    /// Appends an entry to the log, if `needed` are still files of the table.
+    /// Appends an entry to the log, if `needed` are still files of the table. What it would
+    /// have added is deleted if there is no such entry.
     async fn append(
         &mut self,
         actions: Vec<Action>,
@@ -191,109 +214,120 @@ impl Sink {
         needed: &[SmallFile],
     ) -> Result<bool, DeltaTableError> {
         let data = CommitData::new(actions, operation, HashMap::new(), Vec::new());
+        let appended = self.try_append(&data, needed).await;
+        let in_doubt = || log::entry(&self.path, self.version + 1).exists();
+        if matches!(appended, Ok(false)) || appended.is_err() && !in_doubt() {
+            discard(&self.path, &data.actions);
+        }
+        appended
+    }
+
+    async fn try_append(
+        &mut self,
+        data: &CommitData,
+        needed: &[SmallFile],
+    ) -> Result<bool, DeltaTableError> {
         let entry = data.get_bytes()?;
-        // A commit onto a log that has gone, with its directory, could be read by nobody.
-        if self.log.read_commit_entry(self.version).await?.is_none() {
-            return Err(DeltaTableError::Generic(format!(
-                "the table's log has gone: version {} is not there any more",
-                self.version
-            )));
+        // What is appended to a log that has gone, or to another table in the place of this
+        // one, would be lost; but someone else may have cleaned the log up.
+        let stamp = Stamp::of(&self.path, self.version)?;
+        if stamp.is_none() || stamp != self.entry {
+            self.catch_up().await?;
         }
         for _ in 0..COMMIT_ATTEMPTS {
             if !self.small.has_all(needed) {
                 return Ok(false);
             }
             let next = self.version + 1;
-            let bytes = CommitOrBytes::LogBytes(entry.clone());
-            let log = self.log.clone();
-            match log.write_commit_entry(next, bytes, Uuid::new_v4()).await {
-                Ok(()) => {
-                    self.version = next;
-                    self.figures = self.figures.after(next, &data.actions);
-                    self.small.apply(&data.actions);
-                    return Ok(true);
-                }
-                Err(TransactionError::VersionAlreadyExists(_)) => self.catch_up().await?,
-                Err(error) => return Err(error.into()),
+            if let Some(stamp) = log::write_entry(&self.path, next, &entry)? {
+                self.version = next;
+                self.entry = Some(stamp);
+                self.figures = self.figures.after(next, &data.actions);
+                self.small.apply(&data.actions);
+                return Ok(true);
             }
+            self.catch_up().await?;
         }
         Err(TransactionError::MaxCommitAttempts(COMMIT_ATTEMPTS as i32).into())
     }
 
-    /// Writes a checkpoint when one is due, so that readers need not read every commit.
-    /// Before it, and once after the opening, files that were merged into others longer
-    /// ago than the table keeps them are deleted: a checkpoint forgets them.
-    pub(super) async fn maintain(&mut self) -> Result<(), DeltaTableError> {
-        let due = self.version / CHECKPOINT_INTERVAL > self.maintained / CHECKPOINT_INTERVAL;
-        self.maintained = self.version;
-        if due || !self.swept {
-            self.swept = true;
-            let table = load(&self.path).await?;
-            self.sweep(&table).await?;
-            if due {
-                create_checkpoint(&table, None).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn sweep(&self, table: &DeltaTable) -> Result<(), DeltaTableError> {
-        let state = table.snapshot()?;
-        let keep = state.table_config().deleted_file_retention_duration();
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let before = now.unwrap_or_default().saturating_sub(keep).as_millis();
-        let mut expired = HashSet::new();
-        let mut removed = state.all_tombstones(self.log.as_ref());
-        while let Some(file) = removed.next().await {
-            let file = file?;
-            // Rows that someone has deleted are theirs to remove for good.
-            let old = file
-                .deletion_timestamp()
-                .is_some_and(|at| u128::try_from(at).is_ok_and(|at| at < before));
-            if old && !file.data_change() {
-                expired.extend(SmallFile::new(&file.path(), 0, Some(0)).map(|f| f.path));
-            }
-        }
-        for file in state.log_data().iter() {
-            expired.remove(file.path().as_ref());
-        }
-        for path in expired {
-            // Most have gone before; one that cannot be deleted harms nobody.
-            let _ = std::fs::remove_file(self.path.join(path));
-        }
-        Ok(())
-    }
-
-    /// Someone else has committed: rows may still be appended if the table is as it was.
+    /// Someone else has written to the log: rows may still be appended if it is the same
+    /// table, with the same columns.
     async fn catch_up(&mut self) -> Result<(), DeltaTableError> {
+        let changed = |how: &str| {
+            let changed = format!("another writer has changed the table: {how}");
+            Err(DeltaTableError::Generic(changed))
+        };
         let fresh = match Self::open(&self.path).await {
             Ok(fresh) => fresh,
-            Err(OpenError::Delta(error)) => return Err(error),
-            Err(OpenError::Unsupported(why)) => {
-                let changed = format!("another writer has changed the table: {why}");
-                return Err(DeltaTableError::Generic(changed));
+            Err(OpenError::Delta(error)) if !log::directory(&self.path).is_dir() => {
+                let gone = format!("the table's log has gone: {error}");
+                return Err(DeltaTableError::Generic(gone));
             }
+            Err(OpenError::Delta(error)) => return Err(error),
+            Err(OpenError::Unsupported(why)) => return changed(&why),
         };
-        if fresh.schema() != self.schema() {
-            return Err(DeltaTableError::Generic(
-                "another writer has changed the table's columns".into(),
-            ));
+        if fresh.metadata.id() != self.metadata.id() {
+            return changed("another one stands in its place");
+        }
+        if !same_columns(&fresh.schema(), &self.schema()) {
+            return changed("its columns are others");
         }
         self.version = fresh.version;
+        self.entry = fresh.entry;
         self.small = fresh.small;
         self.figures = fresh.figures;
         Ok(())
     }
 }
 
+/// Where deltalake-core finds a table. In a directory with `%41` in its name it would make the
+/// log in one place and look for it in another.
+pub(super) fn location(path: &Path) -> Result<Url, DeltaTableError> {
+    let path = path.canonicalize()?;
+    let url = Url::from_directory_path(&path).ok();
+    let plain = |url: &Url| !url.path().contains("%25");
+    url.filter(plain).ok_or_else(|| {
+        DeltaTableError::Generic(format!(
+            "no table can be in {}, whose name has a % in it: choose another directory",
+            path.display()
+        ))
+    })
+}
+
 /// Reads the table's log.
 pub(super) async fn load(path: &Path) -> Result<DeltaTable, DeltaTableError> {
-    let location = path
-        .to_str()
-        .ok_or_else(|| DeltaTableError::Generic(format!("path {} is not UTF-8", path.display())))?;
-    DeltaTableBuilder::from_url(ensure_table_uri(location)?)?
-        .load()
-        .await
+    let location = location(path)?;
+    let mut attempt = 1;
+    loop {
+        match DeltaTableBuilder::from_url(location.clone())?.load().await {
+            Err(error)
+                if attempt < LOAD_ATTEMPTS && !matches!(error, DeltaTableError::NotATable(_)) =>
+            {
+                attempt += 1;
+            }
+            loaded => return loaded,
+        }
+    }
+}
+
+/// Ends the files of what was written: under names of this server, on the disk, and described
+/// by what holds for all their rows.
+pub(super) async fn flush(
+    table: &Path,
+    writer: &mut RecordBatchWriter,
+) -> Result<Vec<Add>, DeltaTableError> {
+    let mut adds = writer.flush().await?;
+    let schema = writer.arrow_schema();
+    for add in &mut adds {
+        let name = format!("{FILE_PREFIX}{}", add.path);
+        std::fs::rename(table.join(&add.path), table.join(&name))?;
+        add.path = name;
+        log::sync(&table.join(&add.path))?;
+        bounds::keep_true(add, schema.fields())?;
+    }
+    log::sync(table)?;
+    Ok(adds)
 }
 
 /// A writer of the table's files.

@@ -1,7 +1,7 @@
 //! Which Delta tables this server can append to: what a table asks of its writers, and is
 //! in use, and this server does not do, is a reason to refuse it before any row is taken.
 
-use deltalake_core::kernel::{DataType, MetadataValue, StructField};
+use deltalake_core::kernel::{DataType, Metadata, MetadataValue, StructField};
 use deltalake_core::table::state::DeltaTableState;
 
 /// Properties that ask more of a writer once they are `true`.
@@ -47,6 +47,7 @@ const FEATURES: [&str; 9] = [
     "timestampNtz",
     "v2Checkpoint",
 ];
+const COLUMN_MAPPING: &str = "delta.columnMapping.mode";
 /// Later versions of the protocol than there are.
 const READER_VERSION_MAX: i32 = 3;
 const WRITER_VERSION_MAX: i32 = 7;
@@ -69,17 +70,23 @@ pub(super) fn refusal(state: &DeltaTableState) -> Option<String> {
                 "it has the CHECK constraint \"{name}\", which this server cannot check"
             ));
         }
-        if key == "delta.columnMapping.mode" && !value.eq_ignore_ascii_case("none") {
-            return Some(format!(
-                "its columns are mapped by {value} ({key}), which this server cannot write"
-            ));
-        }
+    }
+    if let Some(mode) = column_mapping(metadata) {
+        return Some(format!(
+            "its columns are mapped by {mode} ({COLUMN_MAPPING}), which this server cannot write"
+        ));
     }
     state
         .schema()
         .fields()
         .find_map(field_refusal)
         .or_else(|| protocol_refusal(state))
+}
+
+/// By what a table's columns have other names in its files, if so.
+pub(super) fn column_mapping(metadata: &Metadata) -> Option<&str> {
+    let mode = metadata.configuration().get(COLUMN_MAPPING)?;
+    (!mode.eq_ignore_ascii_case("none")).then_some(mode)
 }
 
 fn field_refusal(field: &StructField) -> Option<String> {

@@ -19,10 +19,12 @@ use tokio::time::Instant;
 use crate::schema::{Column, TableName};
 
 use super::EmulatorError;
+use super::chores::{Done, UnderWay};
 use super::delta_types::to_delta;
 use super::figures::Figures;
-use super::sink::{OpenError, Sink};
-use super::upkeep::{Merged, SmallFile};
+use super::log;
+use super::sink::{self, OpenError, Sink};
+use super::upkeep::discard;
 
 /// Decoded rows that wait for the writer, over all streams of a table.
 const QUEUE_BYTES_MAX: usize = 64 << 20;
@@ -92,6 +94,12 @@ impl Table {
         *self.figures.borrow()
     }
 
+    /// Whether rows can be stored. After a failure they cannot: the table is to be opened
+    /// anew, as it is by then.
+    pub(super) fn is_open(&self) -> bool {
+        !self.queue.is_closed()
+    }
+
     /// Queues rows, waiting for room; `offset` is acknowledged once they are committed.
     ///
     /// # Errors
@@ -141,8 +149,11 @@ pub(super) async fn create(
     let fields = to_delta(&definition.columns).map_err(unsupported)?;
     StructType::try_new(fields.clone()).map_err(|error| unsupported(error.to_string()))?;
     let properties = definition.properties.iter();
+    let failed = |error: String| EmulatorError::table(name, format!("cannot be made: {error}"));
+    std::fs::create_dir_all(path).map_err(|error| failed(error.to_string()))?;
+    let location = sink::location(path).map_err(|error| failed(error.to_string()))?;
     let mut builder = CreateBuilder::new()
-        .with_location(utf8(path, name)?)
+        .with_location(location)
         .with_table_name(name.table())
         .with_columns(fields)
         .with_configuration_property(
@@ -155,10 +166,8 @@ pub(super) async fn create(
     if let Some(comment) = &definition.comment {
         builder = builder.with_comment(comment);
     }
-    builder
-        .await
-        .map_err(|error| EmulatorError::table(name, format!("cannot be made: {error}")))?;
-    Ok(())
+    builder.await.map_err(|error| failed(error.to_string()))?;
+    log::sync_made(path).map_err(|error| failed(error.to_string()))
 }
 
 /// Opens the table at `path` and starts its writer; none if no table is there.
@@ -200,7 +209,7 @@ pub(super) async fn open(
         name: name.clone(),
         path,
         sink: Some(sink),
-        merging: None,
+        under_way: None,
         figures,
         queued,
         commit_interval,
@@ -215,29 +224,13 @@ fn utf8<'a>(path: &'a Path, name: &TableName) -> Result<&'a str, EmulatorError> 
     path.to_str().ok_or_else(refuse)
 }
 
-/// A merge under way: what it merges, and its end.
-struct Merging {
-    files: Vec<SmallFile>,
-    job: JoinHandle<Result<Merged, DeltaTableError>>,
-}
-
-impl Merging {
-    async fn end(&mut self) -> Result<Merged, String> {
-        match (&mut self.job).await {
-            Ok(merged) => merged.map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
-        }
-    }
-}
-
 /// The one task that writes a table.
 struct Writer {
     name: TableName,
     path: PathBuf,
-    /// None after it was lost; opened again for the next rows.
+    /// None after it was lost.
     sink: Option<Sink>,
-    /// Small files being merged, beside the commits.
-    merging: Option<Merging>,
+    under_way: Option<UnderWay>,
     figures: watch::Sender<Figures>,
     queued: mpsc::UnboundedReceiver<Write>,
     commit_interval: Duration,
@@ -247,17 +240,17 @@ struct Writer {
 
 impl Writer {
     async fn run(mut self) {
-        loop {
+        let failed = loop {
             let first = tokio::select! {
                 biased;
                 first = self.queued.recv() => first,
-                merged = ended(&mut self.merging) => {
-                    self.replace(merged).await;
-                    self.merge().await;
+                done = ended(&mut self.under_way) => {
+                    self.take_over(done).await;
+                    self.start_chore();
                     continue;
                 }
             };
-            let Some(first) = first else { break };
+            let Some(first) = first else { break false };
             // The last offset of each stream in this window.
             let mut window: Vec<(Arc<Acks>, i64)> = Vec::new();
             let outcome = self.fill_and_commit(first, &mut window).await;
@@ -267,60 +260,54 @@ impl Writer {
                     for (acks, offset) in window {
                         acks.durable(offset);
                     }
-                    // A checkpoint saves readers time; that it failed harms no row.
-                    let _ = self
-                        .with_sink(async |sink: &mut Sink| sink.maintain().await)
-                        .await;
-                    self.merge().await;
+                    self.do_chores().await;
                 }
                 Err(reason) => {
-                    let reason = format!("table {}: rows not stored: {reason}", self.name);
-                    if let Some(sink) = &mut self.sink {
-                        sink.reset();
-                    }
-                    for (acks, _) in window {
-                        acks.fail(&reason);
-                    }
+                    self.fail(&reason, window).await;
+                    break true;
                 }
             }
-        }
-        if self.merging.is_some() {
-            let merged = ended(&mut self.merging).await;
-            self.replace(merged).await;
+        };
+        if self.under_way.is_some() {
+            match ended(&mut self.under_way).await {
+                // Whoever has opened the table anew knows nothing of it.
+                Done::Merged(merged) if failed => discard(&self.path, &merged.actions()),
+                done => self.take_over(done).await,
+            }
         }
     }
 
-    /// Takes over a merge that has ended, and starts the next one. That merging fails
-    /// harms no row: the files stay as they are.
-    async fn merge(&mut self) {
-        if self
-            .merging
-            .as_ref()
-            .is_some_and(|merging| merging.job.is_finished())
-        {
-            let merged = ended(&mut self.merging).await;
-            self.replace(merged).await;
+    /// Tells all streams that their rows are lost, and takes no more.
+    async fn fail(&mut self, reason: &str, window: Vec<(Arc<Acks>, i64)>) {
+        let reason = format!("table {}: rows not stored: {reason}", self.name);
+        self.queued.close();
+        for (acks, _) in window {
+            acks.fail(&reason);
         }
-        if self.merging.is_some() {
-            return;
+        while let Some(write) = self.queued.recv().await {
+            write.acks.fail(&reason);
         }
-        let Some(sink) = &mut self.sink else { return };
-        let Some(merge) = sink.merge() else { return };
-        let files = merge.files.clone();
-        let handle = Handle::current();
-        let job = tokio::task::spawn_blocking(move || handle.block_on(merge.run()));
-        self.merging = Some(Merging { files, job });
     }
 
-    async fn replace(&mut self, merged: Result<Merged, Vec<SmallFile>>) {
+    /// Takes over what has ended beside the commits, and starts what comes next.
+    async fn do_chores(&mut self) {
+        if self.under_way.as_ref().is_some_and(UnderWay::has_ended) {
+            let done = ended(&mut self.under_way).await;
+            self.take_over(done).await;
+        }
+        self.start_chore();
+    }
+
+    fn start_chore(&mut self) {
+        if self.under_way.is_none() {
+            let chore = self.sink.as_mut().and_then(Sink::chore);
+            self.under_way = chore.map(|chore| chore.start());
+        }
+    }
+
+    async fn take_over(&mut self, done: Done) {
         let _ = self
-            .with_sink(async move |sink: &mut Sink| match merged {
-                Ok(merged) => sink.replace(merged).await,
-                Err(files) => {
-                    sink.forget(&files);
-                    Ok(())
-                }
-            })
+            .with_sink(async move |sink: &mut Sink| sink.take_over(done).await)
             .await;
     }
 
@@ -369,38 +356,31 @@ impl Writer {
     where
         F: AsyncFnOnce(&mut Sink) -> Result<(), DeltaTableError> + Send + 'static,
     {
-        let sink = self.sink.take();
-        let path = self.path.clone();
+        let Some(mut sink) = self.sink.take() else {
+            return Err("the writer was lost".into());
+        };
         let handle = Handle::current();
         let job = tokio::task::spawn_blocking(move || {
             handle.block_on(async move {
-                let mut sink = match sink {
-                    Some(sink) => sink,
-                    None => Sink::open(&path).await?,
-                };
                 let outcome = work(&mut sink).await;
-                Ok::<_, OpenError>((sink, outcome))
+                (sink, outcome)
             })
         });
-        match job.await {
-            Ok(Ok((sink, outcome))) => {
-                self.figures.send_replace(sink.figures);
-                self.sink = Some(sink);
-                outcome.map_err(|error| error.to_string())
-            }
-            Ok(Err(error)) => Err(format!("the table {error} again")),
-            Err(error) => Err(format!("the writer ended abnormally: {error}")),
-        }
+        let (sink, outcome) = job
+            .await
+            .map_err(|error| format!("the writer ended abnormally: {error}"))?;
+        self.figures.send_replace(sink.figures);
+        self.sink = Some(sink);
+        outcome.map_err(|error| error.to_string())
     }
 }
 
-/// The end of the merge under way: what was merged, or the files that cannot be. Waits for
-/// ever if there is none.
-async fn ended(merging: &mut Option<Merging>) -> Result<Merged, Vec<SmallFile>> {
-    let Some(under_way) = merging else {
+/// The end of what is under way. Waits for ever if there is nothing.
+async fn ended(under_way: &mut Option<UnderWay>) -> Done {
+    let Some(chore) = under_way else {
         return std::future::pending().await;
     };
-    let merged = under_way.end().await;
-    let files = merging.take().map(|merging| merging.files);
-    merged.map_err(|_| files.unwrap_or_default())
+    let done = chore.end().await;
+    *under_way = None;
+    done
 }

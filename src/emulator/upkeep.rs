@@ -2,8 +2,9 @@
 //!
 //! Files are sorted into tiers by their rows, each tier [`MERGE_FILES`] times the one
 //! below. Once a tier has that many files they are merged into one, of a higher tier: so a
-//! row is written again at most once for each tier, and `n` rows in commits of one leave
-//! less than `MERGE_FILES` files for each of the `log(n)` tiers.
+//! row is written again once for each tier, and `n` rows in commits of one leave less than
+//! `MERGE_FILES` files for each of the `log(n)` tiers. Where [`MERGE_BYTES_MAX`] cuts a merge
+//! short its file may stay in the tier, but then it is soon too large to be merged again.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -40,9 +41,12 @@ pub(super) struct SmallFile {
 impl SmallFile {
     /// None: too large, or not known well enough to be touched.
     pub(super) fn new(path: &str, size: i64, rows: Option<u64>) -> Option<Self> {
-        let inside = !path.starts_with('/') && !path.contains(':') && !path.contains("..");
+        // Of a path with other characters there is more than one spelling, and what removes
+        // a file must spell it as the log does.
+        let plain = |c: u8| c.is_ascii_alphanumeric() || b"._/-".contains(&c);
+        let plain = path.bytes().all(plain) && !path.starts_with('/') && !path.contains("..");
         let small = (0..SMALL_FILE_BYTES_MAX).contains(&size);
-        (inside && small).then_some(())?;
+        (plain && small).then_some(())?;
         let path = path.to_owned();
         Some(Self {
             path,
@@ -148,7 +152,7 @@ impl Merge {
                 writer.write(batch).await?;
             }
         }
-        let mut adds = writer.flush().await?;
+        let mut adds = sink::flush(&self.table, &mut writer).await?;
         for add in &mut adds {
             add.data_change = false;
         }
@@ -182,18 +186,20 @@ impl Merged {
             .chain(self.adds.iter().cloned().map(Action::Add))
             .collect()
     }
+}
 
-    /// Deletes what was written: nobody will refer to it.
-    pub(super) fn discard(&self, table: &Path) {
-        for add in &self.adds {
+/// Deletes the files that an entry would have added: nobody will refer to them.
+pub(super) fn discard(table: &Path, actions: &[Action]) {
+    for action in actions {
+        if let Action::Add(add) = action {
             // A file that stays harms nobody.
             let _ = std::fs::remove_file(table.join(&add.path));
         }
     }
 }
 
-/// Whether a file's columns are the table's, metadata aside.
-fn same_columns(file: &Schema, table: &Schema) -> bool {
+/// Whether the columns of a file, or of a later version, are the table's, metadata aside.
+pub(super) fn same_columns(file: &Schema, table: &Schema) -> bool {
     file.fields().len() == table.fields().len()
         && file
             .fields()
@@ -240,6 +246,9 @@ mod tests {
         assert_eq!(SmallFile::new("/a", 1, Some(1)), None);
         assert_eq!(SmallFile::new("s3://a", 1, Some(1)), None);
         assert_eq!(SmallFile::new("a", 1, None), None);
+        for spelling in ["ä.parquet", "a%2Bb", "a%2bb", "a+b", "a b"] {
+            assert_eq!(SmallFile::new(spelling, 1, Some(1)), None);
+        }
         let mut files = SmallFiles::default();
         for i in 0..MERGE_FILES {
             files.push(Some(file(i, SMALL_FILE_BYTES_MAX - 1, 1_000)));

@@ -15,26 +15,6 @@ fn air_table(rig: &Rig) -> PathBuf {
     rig.path().join("wh/main/default/air_quality")
 }
 
-/// The entries of a table's log of one kind.
-fn actions(table: &Path, kind: &str) -> Vec<Value> {
-    let mut commits: Vec<PathBuf> = std::fs::read_dir(table.join("_delta_log"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|e| e == "json"))
-        .collect();
-    commits.sort();
-    let text = commits
-        .iter()
-        .map(|path| std::fs::read_to_string(path).unwrap());
-    let lines: Vec<String> = text
-        .flat_map(|t| t.lines().map(str::to_owned).collect::<Vec<_>>())
-        .collect();
-    let all = lines
-        .iter()
-        .map(|l| serde_json::from_str::<Value>(l).unwrap());
-    all.filter_map(|action| action.get(kind).cloned()).collect()
-}
-
 /// Each row a commit of its own.
 const ONE_BY_ONE: [&str; 4] = ["--max-inflight", "1", "--batch-records", "1"];
 
@@ -56,7 +36,7 @@ fn many_small_commits_leave_few_files_and_every_row_once() {
     // Less than 32 of each of three tiers; a merge under way may lag behind by some.
     assert!(files.len() < 150, "{} files", files.len());
     // A merge changes no data, and says so.
-    let removes = actions(&table, "remove");
+    let removes = table::actions(&table, "remove");
     assert!(removes.len() > 900, "{}", removes.len());
     assert!(
         removes
@@ -64,7 +44,7 @@ fn many_small_commits_leave_few_files_and_every_row_once() {
             .all(|r| r["dataChange"] == false && r["deletionTimestamp"].is_i64())
     );
     // The statistics are those of the files.
-    let adds = actions(&table, "add");
+    let adds = table::actions(&table, "add");
     let mut merged = 0;
     for add in adds
         .iter()
@@ -123,7 +103,7 @@ fn a_kill_while_files_are_merged_loses_and_doubles_no_acknowledged_row() {
     let distinct: BTreeSet<u64> = rows.iter().copied().collect();
     assert_eq!(distinct, (0..ROWS).collect());
     assert!(rows.len() <= ROWS as usize + kills);
-    assert!(!actions(&air_table(&rig), "remove").is_empty());
+    assert!(!table::actions(&air_table(&rig), "remove").is_empty());
 }
 
 /// A table that somebody else has made: its protocol, and what differs in its metadata.
@@ -297,4 +277,23 @@ fn what_the_server_has_not_room_for_is_refused_and_the_table_goes_on() {
     std::fs::remove_dir(&next).unwrap();
     Ran::of(&rig.remote(&server, &["more.ndjson"]).output().unwrap()).exits(0);
     assert_eq!(numbers(&rig.air_rows()).len(), 2);
+}
+
+#[test]
+fn a_table_that_has_gone_is_made_anew_without_a_restart() {
+    let rig = Rig::new();
+    rig.file("rows.ndjson", air_row(0));
+    // What stands in a directory's name is not a URL's.
+    let server = rig.emulator(&["--auto-create", "--dir", "a b#c?d"]);
+    let table = rig.path().join("a b#c?d/main/default/air_quality");
+    for _ in 0..2 {
+        let ran = Ran::of(&rig.remote(&server, &["rows.ndjson"]).output().unwrap()).exits(0);
+        assert_eq!(ran.summary()["records"]["acked"], 1);
+        assert_eq!(numbers(&table::rows(&table)), [0]);
+        let shown = rig
+            .run(&["peek", "--local", "a%20b%41", "-o", "json"])
+            .exits(0);
+        assert_eq!(shown.summary()["tables"][0]["rows"], 1);
+        std::fs::remove_dir_all(&table).unwrap();
+    }
 }

@@ -5,6 +5,7 @@
 
 mod compressed;
 mod decompress;
+mod delta_bounds;
 mod delta_upkeep;
 mod docs;
 mod emulator;

@@ -192,3 +192,76 @@ fn rows_are_counted_without_statistics_too() {
     let args = ["peek", "wh/main/default/air_quality", "-o", "json"];
     assert_eq!(rig.run(&args).exits(0).summary()["rows"], 5);
 }
+
+/// Writes the first entry of a table's log, changed from that of the table of samples.
+fn changed(rig: &Rig, name: &str, add: Option<&str>, change: impl Fn(&mut Value)) {
+    let log = rig.path().join("wh/main/default/air_quality/_delta_log");
+    let text = std::fs::read_to_string(log.join("00000000000000000000.json")).unwrap();
+    let mut entry = String::new();
+    for line in text.lines() {
+        let mut action: Value = serde_json::from_str(line).unwrap();
+        change(&mut action);
+        entry += &format!("{action}\n");
+    }
+    entry += add.unwrap_or_default();
+    let log = rig
+        .path()
+        .join(format!("wh/main/default/{name}/_delta_log"));
+    std::fs::create_dir_all(&log).unwrap();
+    std::fs::write(log.join("00000000000000000000.json"), entry).unwrap();
+}
+
+#[test]
+fn a_table_that_cannot_be_read_is_listed_with_its_problem() {
+    let rig = Rig::new();
+    rig.file("air.ndjson", air_row(7));
+    rig.ingest(&["air.ndjson"]).exits(0);
+    changed(&rig, "mapped", None, |action| {
+        if let Some(metadata) = action.get_mut("metaData") {
+            metadata["configuration"]["delta.columnMapping.mode"] = "name".into();
+        }
+    });
+    let ran = rig.run(&["peek", "--local", "wh", "-o", "json"]).exits(1);
+    let shown: Value = serde_json::from_str(ran.stdout.lines().next().unwrap()).unwrap();
+    assert_eq!(shown["tables"][0]["rows"], 1);
+    assert_eq!(shown["tables"][1]["table"], "main.default.mapped");
+    let problem = shown["tables"][1]["error"].as_str().unwrap();
+    assert!(problem.contains("columns are mapped by name"), "{problem}");
+    assert!(ran.stderr.contains("1 of 2 tables"), "{}", ran.stderr);
+    let text = rig.run(&["peek", "--local", "wh"]).exits(1).stdout;
+    assert!(text.contains("main.default.air_quality  "), "{text}");
+    assert!(text.contains("\nmain.default.mapped: "), "{text}");
+    // By itself it is refused, too: its values would all be NULL.
+    rig.run(&["peek", "wh/main/default/mapped"]).exits(1);
+}
+
+#[test]
+fn partition_values_have_their_types() {
+    let rig = Rig::new();
+    rig.file("air.ndjson", air_row(7));
+    rig.ingest(&["air.ndjson"]).exits(0);
+    let files = crate::table::files(&rig.path().join("wh/main/default/air_quality"));
+    let add = json!({"add": {"path": "a.parquet", "partitionValues": {"day": "5", "wet": "true",
+        "note": "5"}, "size": 1, "modificationTime": 1, "dataChange": true}});
+    changed(&rig, "parted", Some(&add.to_string()), |action| {
+        if let Some(metadata) = action.get_mut("metaData") {
+            let schema = metadata["schemaString"].as_str().unwrap();
+            let mut schema: Value = serde_json::from_str(schema).unwrap();
+            for (name, ty) in [("day", "integer"), ("wet", "boolean"), ("note", "string")] {
+                let field = json!({"name": name, "type": ty, "nullable": true, "metadata": {}});
+                schema["fields"].as_array_mut().unwrap().push(field);
+            }
+            metadata["schemaString"] = schema.to_string().into();
+            metadata["partitionColumns"] = json!(["day", "wet", "note"]);
+        }
+    });
+    let from = rig
+        .path()
+        .join("wh/main/default/air_quality")
+        .join(&files[0]);
+    std::fs::copy(from, rig.path().join("wh/main/default/parted/a.parquet")).unwrap();
+    let args = ["peek", "wh/main/default/parted", "-o", "json"];
+    let row = rig.run(&args).exits(0).summary()["sample"][0].clone();
+    assert_eq!((&row["day"], &row["wet"]), (&json!(5), &json!(true)));
+    assert_eq!((&row["note"], &row["humidity"]), (&json!("5"), &json!(7)));
+}

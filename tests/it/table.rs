@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use deltalake_core::arrow::json::ArrayWriter;
 use deltalake_core::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -31,6 +31,26 @@ pub fn files(table: &Path) -> Vec<String> {
         }
     }
     files
+}
+
+/// The entries of a table's log of one kind.
+pub fn actions(table: &Path, kind: &str) -> Vec<Value> {
+    let mut commits: Vec<PathBuf> = std::fs::read_dir(table.join("_delta_log"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "json"))
+        .collect();
+    commits.sort();
+    let text = commits
+        .iter()
+        .map(|path| std::fs::read_to_string(path).unwrap());
+    let lines: Vec<String> = text
+        .flat_map(|t| t.lines().map(str::to_owned).collect::<Vec<_>>())
+        .collect();
+    let all = lines
+        .iter()
+        .map(|l| serde_json::from_str::<Value>(l).unwrap());
+    all.filter_map(|action| action.get(kind).cloned()).collect()
 }
 
 /// The rows of a table as JSON objects, in the order of their commits.

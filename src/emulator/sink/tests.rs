@@ -29,10 +29,14 @@ async fn table() -> (TempDir, Sink) {
 }
 
 async fn append(sink: &mut Sink, n: i64) {
+    try_append(sink, n).await.unwrap();
+}
+
+async fn try_append(sink: &mut Sink, n: i64) -> Result<(), DeltaTableError> {
     let column: ArrayRef = Arc::new(Int64Array::from(vec![n]));
     let batch = RecordBatch::try_new(sink.schema(), vec![column]).unwrap();
     sink.write(vec![batch]).await.unwrap();
-    sink.commit().await.unwrap();
+    sink.commit().await
 }
 
 /// Files and rows, as the log has them.
@@ -41,6 +45,14 @@ async fn counts(dir: &TempDir) -> (usize, usize) {
     let files = table.snapshot().unwrap().log_data();
     let rows = files.iter().map(|file| file.num_records().unwrap()).sum();
     (files.num_files(), rows)
+}
+
+async fn maintain(sink: &mut Sink) {
+    let Some(Chore::Maintain(maintenance)) = sink.chore() else {
+        panic!("nothing is due");
+    };
+    let maintained = maintenance.run().await.unwrap();
+    sink.take_over(Done::Maintained(maintained)).await.unwrap();
 }
 
 fn parquet_files(dir: &TempDir) -> usize {
@@ -93,7 +105,7 @@ async fn merged_files_are_deleted_once_the_table_keeps_them_no_longer() {
     let merged = sink.merge().unwrap().run().await.unwrap();
     sink.replace(merged).await.unwrap();
     let mut again = Sink::open(dir.path()).await.unwrap();
-    again.maintain().await.unwrap();
+    maintain(&mut again).await;
     assert_eq!(parquet_files(&dir), MERGE_FILES + 1);
     // The removals as if they were two days old; but of one file someone else's.
     let commit = dir
@@ -112,7 +124,83 @@ async fn merged_files_are_deleted_once_the_table_keeps_them_no_longer() {
     });
     std::fs::write(&commit, lines.collect::<String>()).unwrap();
     let mut again = Sink::open(dir.path()).await.unwrap();
-    again.maintain().await.unwrap();
+    maintain(&mut again).await;
     assert_eq!(parquet_files(&dir), 2);
     assert_eq!(counts(&dir).await, (1, MERGE_FILES));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_in_the_place_of_another_gets_none_of_its_rows() {
+    let (dir, mut sink) = table().await;
+    // The same name, columns and versions.
+    let (other, _) = table().await;
+    for entry in std::fs::read_dir(dir.path()).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => std::fs::remove_dir_all(path).unwrap(),
+            false => std::fs::remove_file(path).unwrap(),
+        }
+    }
+    let gone = try_append(&mut sink, 7).await.unwrap_err().to_string();
+    assert!(gone.contains("log has gone"), "{gone}");
+    for entry in std::fs::read_dir(other.path()).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::rename(entry.path(), dir.path().join(entry.file_name())).unwrap();
+    }
+    let replaced = try_append(&mut sink, 7).await.unwrap_err().to_string();
+    assert!(
+        replaced.contains("another one stands in its place"),
+        "{replaced}"
+    );
+    assert_eq!(counts(&dir).await, (MERGE_FILES, MERGE_FILES));
+    // Nothing is left of what could not be stored.
+    assert_eq!(parquet_files(&dir), MERGE_FILES);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_someone_else_has_cleaned_up_is_written_on() {
+    let (dir, mut sink) = table().await;
+    let checkpoint = load(dir.path()).await.unwrap();
+    deltalake_core::checkpoints::create_checkpoint(&checkpoint, None)
+        .await
+        .unwrap();
+    for version in 0..=sink.version {
+        std::fs::remove_file(log::entry(dir.path(), version)).unwrap();
+    }
+    append(&mut sink, 7).await;
+    append(&mut sink, 8).await;
+    assert_eq!(counts(&dir).await, (MERGE_FILES + 2, MERGE_FILES + 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_columns_comment_keeps_nobody_from_writing_and_another_column_does() {
+    let (dir, mut sink) = table().await;
+    let first = std::fs::read_to_string(log::entry(dir.path(), 0)).unwrap();
+    let mut lines = first.lines();
+    let metadata = lines.find(|line| line.contains("metaData")).unwrap();
+    let plain = r#"\"metadata\":{}"#;
+    assert!(metadata.contains(plain), "{metadata}");
+    let comment = metadata.replace(plain, r#"\"metadata\":{\"comment\":\"of theirs\"}"#);
+    std::fs::write(log::entry(dir.path(), sink.version + 1), comment).unwrap();
+    append(&mut sink, 7).await;
+    assert_eq!(counts(&dir).await, (MERGE_FILES + 1, MERGE_FILES + 1));
+    let renamed = metadata.replace(r#"\"n\""#, r#"\"m\""#);
+    std::fs::write(log::entry(dir.path(), sink.version + 1), renamed).unwrap();
+    let changed = try_append(&mut sink, 8).await.unwrap_err().to_string();
+    assert!(changed.contains("its columns are others"), "{changed}");
+}
+
+#[test]
+fn a_directory_that_would_be_taken_for_another_is_refused() {
+    let dir = TempDir::new().unwrap();
+    let plain = dir.path().join("a b#c?d");
+    let escape = dir.path().join("a%41");
+    std::fs::create_dir(&plain).unwrap();
+    std::fs::create_dir(&escape).unwrap();
+    assert_eq!(
+        location(&plain).unwrap().to_file_path().unwrap(),
+        plain.canonicalize().unwrap()
+    );
+    let refused = location(&escape).unwrap_err().to_string();
+    assert!(refused.contains("whose name has a % in it"), "{refused}");
 }
