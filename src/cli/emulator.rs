@@ -58,7 +58,7 @@ pub struct EmulatorArgs {
     #[arg(long, value_name = "DIR")]
     pub dir: PathBuf,
     /// The address to listen on; port 0 takes a free one
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8585")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8585", value_parser = parse::address)]
     pub listen: SocketAddr,
     /// Accepted credentials, repeatable [default: a pair made at start and printed]
     #[arg(long = "client", value_name = "ID:SECRET")]

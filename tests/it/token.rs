@@ -94,8 +94,14 @@ async fn a_request_for_a_token_is_checked_in_every_part() {
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let url = format!("http://{}/oidc/v1/token", server.address());
     let right = form(&details(TABLE));
-    let unknown = http.post(&url).basic_auth("id", Some("x")).form(&right);
-    assert_eq!(unknown.send().await.unwrap().status().as_u16(), 401);
+    for (secret, status) in [("x", 401), ("secret", 200)] {
+        let request = http.post(&url).basic_auth("id", Some(secret)).form(&right);
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), status);
+        assert_eq!(answer.headers()["cache-control"], "no-store");
+        let challenge = answer.headers().get("www-authenticate");
+        assert_eq!(challenge.is_some(), status == 401);
+    }
     // Id and secret in the form are no HTTP Basic.
     let mut inside = right.clone();
     inside.push(("client_id", "id".to_owned()));
