@@ -75,7 +75,7 @@ pub struct EmulatorArgs {
     /// Statements to carry out before the server listens.
     #[command(flatten)]
     pub sql: SqlArgs,
-    /// Let a client write only where it was granted USE CATALOG, USE SCHEMA, SELECT and MODIFY
+    /// Let a client write only where its --client ID, as principal, was granted USE CATALOG, USE SCHEMA, SELECT and MODIFY
     #[arg(long, conflicts_with = "no_auth")]
     pub enforce_grants: bool,
     /// Make a table that does not exist from the first stream's descriptor
