@@ -126,14 +126,14 @@ complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l dir -d 'Whe
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l listen -d 'The address to listen on; port 0 takes a free one' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l client -d 'Accepted credentials, repeatable [default: a pair made at start and printed]' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l token-ttl -d 'How long a token is valid' -r
-complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l sql -d 'Databricks SQL to carry out first, repeatable: CREATE TABLE, GRANT' -r -F
+complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l sql -d 'Databricks SQL to carry out first, repeatable: CREATE TABLE, CREATE SCHEMA, USE, GRANT, REVOKE' -r -F
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l create -d 'The same as text, repeatable: "CREATE TABLE main.default.t (id BIGINT)"' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l commit-interval -d 'The least spacing of a table\'s Delta commits; 0s: as soon as rows wait' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l fault -d 'A fault on purpose, repeatable: KIND[:KEY=VALUE,...], see --help' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l seed -d 'Settles what faults do by chance: same seed, same order of connections, same faults' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l no-auth -d 'Take any token, or none'
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l tls -d 'Speak TLS with a certificate for localhost; clients must trust the CA in DIR/ca.pem'
-complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l enforce-grants -d 'Let a client write only where it was granted USE CATALOG, USE SCHEMA, SELECT and MODIFY'
+complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l enforce-grants -d 'Let a client write only where its --client ID, as principal, was granted USE CATALOG, USE SCHEMA, SELECT and MODIFY'
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l auto-create -d 'Make a table that does not exist from the first stream\'s descriptor'
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l discard -d 'Check records and acknowledge them, store nothing: a sink for measuring'
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -s h -l help -d 'Print help (see more with \'--help\')'

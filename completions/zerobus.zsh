@@ -159,14 +159,14 @@ _arguments "${_arguments_options[@]}" : \
 '--listen=[The address to listen on; port 0 takes a free one]:ADDRESS:_default' \
 '*--client=[Accepted credentials, repeatable \[default\: a pair made at start and printed\]]:ID:SECRET:_default' \
 '--token-ttl=[How long a token is valid]:DURATION:_default' \
-'*--sql=[Databricks SQL to carry out first, repeatable\: CREATE TABLE, GRANT]:FILE:_files' \
+'*--sql=[Databricks SQL to carry out first, repeatable\: CREATE TABLE, CREATE SCHEMA, USE, GRANT, REVOKE]:FILE:_files' \
 '*--create=[The same as text, repeatable\: "CREATE TABLE main.default.t (id BIGINT)"]:STATEMENTS:_default' \
 '--commit-interval=[The least spacing of a table'\''s Delta commits; 0s\: as soon as rows wait]:DURATION:_default' \
 '*--fault=[A fault on purpose, repeatable\: KIND\[\:KEY=VALUE,...\], see --help]:SPEC:_default' \
 '--seed=[Settles what faults do by chance\: same seed, same order of connections, same faults]:N:_default' \
 '(--client)--no-auth[Take any token, or none]' \
 '--tls[Speak TLS with a certificate for localhost; clients must trust the CA in DIR/ca.pem]' \
-'(--no-auth)--enforce-grants[Let a client write only where it was granted USE CATALOG, USE SCHEMA, SELECT and MODIFY]' \
+'(--no-auth)--enforce-grants[Let a client write only where its --client ID, as principal, was granted USE CATALOG, USE SCHEMA, SELECT and MODIFY]' \
 '--auto-create[Make a table that does not exist from the first stream'\''s descriptor]' \
 '--discard[Check records and acknowledge them, store nothing\: a sink for measuring]' \
 '-h[Print help (see more with '\''--help'\'')]' \

@@ -44,7 +44,7 @@ mod wire_format;
 use std::fs::{File, TryLockError};
 use std::future::pending;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -289,7 +289,7 @@ impl Emulator {
             activity: activity.clone(),
             stopped: stopped.clone(),
         };
-        let page = status::router(activity.clone(), catalog.clone(), dir);
+        let page = status::router(activity.clone(), catalog.clone(), dir, address.ip());
         let http =
             http::router(catalog.clone(), auth, faults, activity.clone(), url.clone()).merge(page);
         let routes = Routes::from(http)
@@ -401,9 +401,15 @@ impl Emulator {
 
 /// The URL of a server at this address. Over TLS by name where the certificate has one, as
 /// clients are used to.
-fn url(address: SocketAddr, tls: bool) -> String {
+fn url(mut address: SocketAddr, tls: bool) -> String {
+    // All addresses of a machine are none to connect to.
+    address.set_ip(match address.ip() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    });
     let ip = address.ip();
-    let has_name = ip.is_unspecified() || ip == Ipv4Addr::LOCALHOST || ip == Ipv6Addr::LOCALHOST;
+    let has_name = ip == Ipv4Addr::LOCALHOST || ip == Ipv6Addr::LOCALHOST;
     match tls {
         false => format!("http://{address}"),
         true if has_name => format!("https://localhost:{}", address.port()),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use axum::extract::rejection::FormRejection;
 use axum::extract::{Form, FromRequest as _, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use base64::Engine as _;
@@ -22,6 +22,8 @@ use super::shown::{quoted, shown};
 pub(super) const REQUEST_BYTES_MAX: usize = 16 << 10;
 /// How long a client may take to send one.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// As OAuth wants it of every answer that may hold a token.
+const NO_STORE: [(HeaderName, &str); 1] = [(header::CACHE_CONTROL, "no-store")];
 
 /// Answers `POST /oidc/v1/token`.
 pub(super) async fn token(
@@ -50,7 +52,7 @@ pub(super) async fn token(
         return (status, [(header::CONNECTION, "close")], text).into_response();
     };
     match grant(&http, &headers, form) {
-        Ok(granted) => granted.into_response(),
+        Ok(granted) => (NO_STORE, granted).into_response(),
         Err(refusal) => {
             refused(refusal.status, &refusal.description);
             refusal.into_response()
@@ -103,7 +105,14 @@ struct NoToken {
 impl IntoResponse for NoToken {
     fn into_response(self) -> Response {
         let body = json!({"error": self.error, "error_description": self.description});
-        (self.status, Json(body)).into_response()
+        let mut response = (self.status, NO_STORE, Json(body)).into_response();
+        if self.status == StatusCode::UNAUTHORIZED {
+            let basic = HeaderValue::from_static("Basic realm=\"zerobus\"");
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, basic);
+        }
+        response
     }
 }
 

@@ -28,6 +28,7 @@ mod rig;
 mod shutdown;
 mod signals;
 mod sql;
+mod start;
 mod status;
 mod table;
 mod table_check;
