@@ -68,11 +68,11 @@ complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l columns -d 'T
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l null -d 'What means null in a cell without quotes, repeatable [default: an empty cell]' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l map -d 'Take a field from a column or key of another name, repeatable' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l set -d 'Set a field in every row; @source, @line, @load_id and @loaded_at tell where it comes from' -r
-complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l timestamp-unit -d 'What numbers in timestamp fields count' -r -f -a "us\t'Microseconds'
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l timestamp-unit -d 'What numbers in timestamp fields count [default: us]' -r -f -a "us\t'Microseconds'
 ms\t'Milliseconds'
 s\t'Seconds'"
-complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l timezone -d 'The time zone of timestamps without an offset' -r
-complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l ambiguous -d 'What a time means that occurs twice in the zone' -r -f -a "reject\t'It is a bad row'
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l timezone -d 'The time zone of timestamps without an offset [default: UTC]' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l ambiguous -d 'What a time means that occurs twice in the zone [default: reject]' -r -f -a "reject\t'It is a bad row'
 earlier\t'The first of the two'
 later\t'The second'"
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l unknown-fields -d 'What to do with fields that the record does not have' -r -f -a "error\t'The row is bad'
@@ -126,14 +126,14 @@ complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l dir -d 'Whe
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l listen -d 'The address to listen on; port 0 takes a free one' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l client -d 'Accepted credentials, repeatable [default: a pair made at start and printed]' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l token-ttl -d 'How long a token is valid' -r
-complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l sql -d 'Databricks SQL to carry out first, repeatable: CREATE TABLE, GRANT' -r -F
+complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l sql -d 'Databricks SQL to carry out first, repeatable: CREATE TABLE, CREATE SCHEMA, USE, GRANT, REVOKE' -r -F
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l create -d 'The same as text, repeatable: "CREATE TABLE main.default.t (id BIGINT)"' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l commit-interval -d 'The least spacing of a table\'s Delta commits; 0s: as soon as rows wait' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l fault -d 'A fault on purpose, repeatable: KIND[:KEY=VALUE,...], see --help' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l seed -d 'Settles what faults do by chance: same seed, same order of connections, same faults' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l no-auth -d 'Take any token, or none'
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l tls -d 'Speak TLS with a certificate for localhost; clients must trust the CA in DIR/ca.pem'
-complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l enforce-grants -d 'Let a client write only where it was granted USE CATALOG, USE SCHEMA, SELECT and MODIFY'
+complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l enforce-grants -d 'Let a client write only where its --client ID, as principal, was granted USE CATALOG, USE SCHEMA, SELECT and MODIFY'
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l auto-create -d 'Make a table that does not exist from the first stream\'s descriptor'
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l discard -d 'Check records and acknowledge them, store nothing: a sink for measuring'
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -68,11 +68,11 @@ zstd\:"All inputs must be zstd"))' \
 '*--null=[What means null in a cell without quotes, repeatable \[default\: an empty cell\]]:TEXT:_default' \
 '*--map=[Take a field from a column or key of another name, repeatable]:FIELD=COLUMN:_default' \
 '*--set=[Set a field in every row; @source, @line, @load_id and @loaded_at tell where it comes from]:FIELD=VALUE:_default' \
-'--timestamp-unit=[What numbers in timestamp fields count]:TIMESTAMP_UNIT:((us\:"Microseconds"
+'--timestamp-unit=[What numbers in timestamp fields count \[default\: us\]]:TIMESTAMP_UNIT:((us\:"Microseconds"
 ms\:"Milliseconds"
 s\:"Seconds"))' \
-'--timezone=[The time zone of timestamps without an offset]:ZONE:_default' \
-'--ambiguous=[What a time means that occurs twice in the zone]:AMBIGUOUS:((reject\:"It is a bad row"
+'--timezone=[The time zone of timestamps without an offset \[default\: UTC\]]:ZONE:_default' \
+'--ambiguous=[What a time means that occurs twice in the zone \[default\: reject\]]:AMBIGUOUS:((reject\:"It is a bad row"
 earlier\:"The first of the two"
 later\:"The second"))' \
 '--unknown-fields=[What to do with fields that the record does not have]:UNKNOWN_FIELDS:((error\:"The row is bad"
@@ -103,7 +103,7 @@ json\:"One JSON object on one line"))' \
 '--output=[The form of the summary on standard output]:OUTPUT:((text\:"For people"
 json\:"One JSON object on one line"))' \
 '--allow-plaintext[Allow http\:// to another host than this one]' \
-'(--proto --descriptor-set)--json[Send rows as JSON records, which the service converts]' \
+'(--proto --descriptor-set --timestamp-unit --timezone --ambiguous --allow-epoch --unknown-fields)--json[Send rows as JSON records, which the service converts]' \
 '--no-header[The first line is a row; columns are the record'\''s fields in order, or --columns]' \
 '--trim[Take spaces off both ends of cells without quotes]' \
 '--allow-epoch[Take numbers whose unit is plainly wrong]' \
@@ -159,14 +159,14 @@ _arguments "${_arguments_options[@]}" : \
 '--listen=[The address to listen on; port 0 takes a free one]:ADDRESS:_default' \
 '*--client=[Accepted credentials, repeatable \[default\: a pair made at start and printed\]]:ID:SECRET:_default' \
 '--token-ttl=[How long a token is valid]:DURATION:_default' \
-'*--sql=[Databricks SQL to carry out first, repeatable\: CREATE TABLE, GRANT]:FILE:_files' \
+'*--sql=[Databricks SQL to carry out first, repeatable\: CREATE TABLE, CREATE SCHEMA, USE, GRANT, REVOKE]:FILE:_files' \
 '*--create=[The same as text, repeatable\: "CREATE TABLE main.default.t (id BIGINT)"]:STATEMENTS:_default' \
 '--commit-interval=[The least spacing of a table'\''s Delta commits; 0s\: as soon as rows wait]:DURATION:_default' \
 '*--fault=[A fault on purpose, repeatable\: KIND\[\:KEY=VALUE,...\], see --help]:SPEC:_default' \
 '--seed=[Settles what faults do by chance\: same seed, same order of connections, same faults]:N:_default' \
 '(--client)--no-auth[Take any token, or none]' \
 '--tls[Speak TLS with a certificate for localhost; clients must trust the CA in DIR/ca.pem]' \
-'(--no-auth)--enforce-grants[Let a client write only where it was granted USE CATALOG, USE SCHEMA, SELECT and MODIFY]' \
+'(--no-auth)--enforce-grants[Let a client write only where its --client ID, as principal, was granted USE CATALOG, USE SCHEMA, SELECT and MODIFY]' \
 '--auto-create[Make a table that does not exist from the first stream'\''s descriptor]' \
 '--discard[Check records and acknowledge them, store nothing\: a sink for measuring]' \
 '-h[Print help (see more with '\''--help'\'')]' \

@@ -12,8 +12,8 @@ use crate::error::{Failure, Kind};
 pub struct Service {
     /// The Zerobus endpoint, with its scheme.
     pub endpoint: String,
-    /// The workspace's URL, with its scheme.
-    pub workspace_url: String,
+    /// The workspace's URL, with its scheme. A token needs none.
+    pub workspace_url: Option<String>,
     /// The workspace's id.
     pub workspace_id: String,
     /// What proves who is loading.
@@ -54,9 +54,12 @@ impl Service {
             &["DATABRICKS_HOST", "DATABRICKS_WORKSPACE_URL"],
         );
         let workspace_url = match (workspace, &credentials) {
-            (Some(url), _) => Url::parse("--workspace-url", &url, args.allow_plaintext)?.text,
-            // A token needs nobody to hand one out.
-            (None, Credentials::Token(_)) => endpoint.text.clone(),
+            (Some(url), _) => Some(Url::parse("--workspace-url", &url, args.allow_plaintext)?.text),
+            // A token needs nobody to hand one out, and the service's endpoint is another host
+            // than the workspace. The local server is both.
+            (None, Credentials::Token(_)) => {
+                crate::client::is_loopback(&endpoint.host).then(|| endpoint.text.clone())
+            }
             (None, Credentials::Client { .. }) => {
                 return Err(missing("no workspace URL is given, which hands out tokens")
                     .hint("give --workspace-url or set DATABRICKS_HOST"));
@@ -75,6 +78,11 @@ impl Service {
             credentials,
             warnings,
         })
+    }
+
+    /// What tells this workspace from others: its URL, or else that of its endpoint.
+    pub fn workspace(&self) -> &str {
+        self.workspace_url.as_ref().unwrap_or(&self.endpoint)
     }
 }
 
@@ -260,7 +268,8 @@ mod tests {
             service.endpoint,
             "https://123.zerobus.us-west-2.cloud.databricks.com"
         );
-        assert_eq!(service.workspace_url, "https://dbc-1.cloud.databricks.com");
+        let workspace = service.workspace_url.as_deref();
+        assert_eq!(workspace, Some("https://dbc-1.cloud.databricks.com"));
         assert_eq!(service.workspace_id, "123");
         assert!(!format!("{service:?}").contains("s3cret"));
     }
@@ -295,6 +304,20 @@ mod tests {
                 .unwrap_err()
                 .contains("DATABRICKS_HOST")
         );
+    }
+
+    #[test]
+    fn a_token_needs_a_workspace_only_where_the_local_server_is_one() {
+        let token = ["--token", "t"];
+        let service = resolve(&token, &ENV[..1]).unwrap();
+        assert_eq!(service.workspace_url, None);
+        assert_eq!(service.workspace(), service.endpoint);
+        let service = resolve(&token, &ENV).unwrap();
+        let workspace = Some("https://dbc-1.cloud.databricks.com");
+        assert_eq!(service.workspace_url.as_deref(), workspace);
+        let local = "http://127.0.0.1:1";
+        let service = resolve(&["--token", "t", "--endpoint", local], &[]).unwrap();
+        assert_eq!(service.workspace_url.as_deref(), Some(local));
     }
 
     #[test]

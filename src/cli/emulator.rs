@@ -19,7 +19,7 @@ Examples:
     zerobus emulator --dir wh --auto-create --fault close:after=50000 --fault drop:after=9000,p=0.1
 
 It prints the lines to export for a loader in another shell. SIGTERM or Ctrl-C commits what
-was accepted and ends it.";
+was accepted and ends it, the second one without waiting for clients to take their answers.";
 
 /// At most 90 columns, so that nothing is wrapped.
 const FAULTS: &str = "\
@@ -58,7 +58,7 @@ pub struct EmulatorArgs {
     #[arg(long, value_name = "DIR")]
     pub dir: PathBuf,
     /// The address to listen on; port 0 takes a free one
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8585")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8585", value_parser = parse::address)]
     pub listen: SocketAddr,
     /// Accepted credentials, repeatable [default: a pair made at start and printed]
     #[arg(long = "client", value_name = "ID:SECRET")]
@@ -75,7 +75,7 @@ pub struct EmulatorArgs {
     /// Statements to carry out before the server listens.
     #[command(flatten)]
     pub sql: SqlArgs,
-    /// Let a client write only where it was granted USE CATALOG, USE SCHEMA, SELECT and MODIFY
+    /// Let a client write only where its --client ID, as principal, was granted USE CATALOG, USE SCHEMA, SELECT and MODIFY
     #[arg(long, conflicts_with = "no_auth")]
     pub enforce_grants: bool,
     /// Make a table that does not exist from the first stream's descriptor

@@ -81,7 +81,7 @@ pub struct IngestArgs {
     #[command(flatten)]
     pub record: RecordArgs,
     /// Send rows as JSON records, which the service converts
-    #[arg(long, help_heading = "Schema", conflicts_with_all = ["proto", "descriptor_set"])]
+    #[arg(long, help_heading = "Schema", conflicts_with_all = ["proto", "descriptor_set", "timestamp_unit", "timezone", "ambiguous", "allow_epoch", "unknown_fields"])]
     pub json: bool,
     /// Whether the record is compared with the table first; auto: if its schema can be fetched
     #[arg(long, value_enum, value_name = "HOW", default_value_t = TableCheckArg::Auto, help_heading = "Schema")]
@@ -137,20 +137,15 @@ pub struct IngestArgs {
     /// Set a field in every row; @source, @line, @load_id and @loaded_at tell where it comes from
     #[arg(long, value_name = "FIELD=VALUE", value_parser = parse::pair, help_heading = "Mapping")]
     pub set: Vec<(String, String)>,
-    /// What numbers in timestamp fields count
-    #[arg(long, value_enum, default_value_t = TimestampUnit::Us, help_heading = "Mapping")]
-    pub timestamp_unit: TimestampUnit,
-    /// The time zone of timestamps without an offset
-    #[arg(
-        long,
-        value_name = "ZONE",
-        default_value = "UTC",
-        help_heading = "Mapping"
-    )]
-    pub timezone: String,
-    /// What a time means that occurs twice in the zone
-    #[arg(long, value_enum, default_value_t = AmbiguousArg::Reject, help_heading = "Mapping")]
-    pub ambiguous: AmbiguousArg,
+    /// What numbers in timestamp fields count [default: us]
+    #[arg(long, value_enum, help_heading = "Mapping")]
+    pub timestamp_unit: Option<TimestampUnit>,
+    /// The time zone of timestamps without an offset [default: UTC]
+    #[arg(long, value_name = "ZONE", help_heading = "Mapping")]
+    pub timezone: Option<String>,
+    /// What a time means that occurs twice in the zone [default: reject]
+    #[arg(long, value_enum, help_heading = "Mapping")]
+    pub ambiguous: Option<AmbiguousArg>,
     /// Take numbers whose unit is plainly wrong
     #[arg(long, help_heading = "Mapping")]
     pub allow_epoch: bool,

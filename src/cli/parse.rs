@@ -1,5 +1,8 @@
 //! Values of flags as people write them.
 
+#[cfg(feature = "emulator")]
+use std::net::{SocketAddr, ToSocketAddrs as _};
+
 use crate::schema::{self, ColumnType};
 
 pub(super) use crate::duration::parse as duration;
@@ -25,6 +28,18 @@ pub(super) fn size(text: &str) -> Result<usize, String> {
     number
         .checked_mul(factor)
         .filter(|&n| n > 0)
+        .ok_or_else(expected)
+}
+
+/// `HOST:PORT`; a name stands for its first address.
+#[cfg(feature = "emulator")]
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
+    let expected = || format!("\"{text}\" is no address, expected such as 127.0.0.1:8585");
+    let addresses = text.to_socket_addrs();
+    let addresses = addresses.map_err(|error| format!("{}: {error}", expected()))?;
+    // IPv4 first, which is what others expect behind the name `localhost`.
+    addresses
+        .min_by_key(SocketAddr::is_ipv6)
         .ok_or_else(expected)
 }
 

@@ -48,7 +48,7 @@ impl Args for SqlArgs {
         let sql = flag("sql")
             .value_name("FILE")
             .value_parser(value_parser!(PathBuf))
-            .help("Databricks SQL to carry out first, repeatable: CREATE TABLE, GRANT");
+            .help("Databricks SQL to carry out first, repeatable: CREATE TABLE, CREATE SCHEMA, USE, GRANT, REVOKE");
         let create = flag("create")
             .value_name("STATEMENTS")
             // They may begin with a comment.

@@ -15,7 +15,7 @@ use tonic::{Code, Streaming};
 use super::codec::{RecordKind, Request, StreamCodec};
 use super::secret::Secret;
 use super::status::{chain, fault, plaintext_fault, unanswered};
-use super::token::TokenSource;
+use super::token::{Shown, TokenSource};
 use crate::protocol::{Fault, FaultClass};
 use crate::schema::TableName;
 use crate::wire::{CreateIngestStreamRequest, EphemeralStreamResponse, ephemeral_stream_response};
@@ -26,6 +26,9 @@ pub(super) const USER_AGENT: &str = concat!("zerobus/", env!("CARGO_PKG_VERSION"
 /// Requests that wait between the state machine and the socket. One is enough to keep the
 /// socket busy while the next is handed over; more would only be memory.
 const REQUESTS_QUEUED_MAX: usize = 2;
+/// How long the text may be that the server gives for a refusal, with all else that comes in
+/// headers. What is longer is lost, and far more than that breaks the connection.
+const HEADERS_BYTES_MAX: u32 = 64 << 10;
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 /// Where a stream goes and what it carries.
@@ -52,7 +55,7 @@ pub struct Connector {
 /// A created stream.
 pub(super) struct Connection {
     /// What it was opened with.
-    pub token: Secret,
+    pub shown: Shown,
     pub stream_id: String,
     /// Dropped to end the sending side.
     pub requests: Option<mpsc::Sender<Request>>,
@@ -73,6 +76,7 @@ impl Connector {
             .and_then(|e| e.user_agent(USER_AGENT))
             .map_err(bad)?
             .tcp_nodelay(true)
+            .http2_max_header_list_size(HEADERS_BYTES_MAX)
             .http2_keep_alive_interval(KEEP_ALIVE)
             .keep_alive_timeout(KEEP_ALIVE);
         if target.endpoint.starts_with("https://") {
@@ -98,8 +102,9 @@ impl Connector {
 
     /// One attempt. A token that the server no longer knows is replaced once.
     pub(super) async fn connect(&self) -> Result<Connection, Fault> {
-        let (token, fresh) = self.tokens.lock().await.token().await?;
-        match self.create(&token).await {
+        let (shown, fresh) = self.tokens.lock().await.token().await?;
+        let token = shown.token.clone();
+        match self.create(shown).await {
             Err((Code::Unauthenticated, fault)) => {
                 self.forget_token(&token).await;
                 if fresh {
@@ -108,11 +113,11 @@ impl Connector {
             }
             other => return other.map_err(|(_, fault)| fault),
         }
-        let (token, _) = self.tokens.lock().await.token().await?;
-        self.create(&token).await.map_err(|(_, fault)| fault)
+        let (shown, _) = self.tokens.lock().await.token().await?;
+        self.create(shown).await.map_err(|(_, fault)| fault)
     }
 
-    async fn create(&self, token: &Secret) -> Result<Connection, (Code, Fault)> {
+    async fn create(&self, shown: Shown) -> Result<Connection, (Code, Fault)> {
         let unconnected = |e: tonic::transport::Error| {
             let what = format!("cannot connect to {}", self.target.endpoint);
             (Code::Unavailable, unanswered(&what, &e))
@@ -121,9 +126,12 @@ impl Connector {
         let mut grpc = Grpc::new(channel);
         grpc.ready().await.map_err(unconnected)?;
         let is_plaintext = self.target.endpoint.starts_with("http://");
-        let failed = |status: tonic::Status| match is_plaintext {
-            true => (status.code(), plaintext_fault(&status)),
-            false => (status.code(), fault(&status)),
+        let failed = |status: tonic::Status| {
+            let fault = match is_plaintext {
+                true => plaintext_fault(&status),
+                false => fault(&status),
+            };
+            (status.code(), shown.judge(fault))
         };
 
         let (requests, mut queue) = mpsc::channel(REQUESTS_QUEUED_MAX);
@@ -144,7 +152,7 @@ impl Connector {
             let fault = Fault::new(FaultClass::Credentials, message);
             (Code::InvalidArgument, fault)
         };
-        let mut bearer: MetadataValue<Ascii> = format!("Bearer {}", token.expose())
+        let mut bearer: MetadataValue<Ascii> = format!("Bearer {}", shown.token.expose())
             .parse()
             .map_err(|_| unusable("token"))?;
         bearer.set_sensitive(true);
@@ -165,7 +173,7 @@ impl Connector {
         match first.and_then(|r| r.payload) {
             Some(ephemeral_stream_response::Payload::CreateStreamResponse(created)) => {
                 Ok(Connection {
-                    token: token.clone(),
+                    shown,
                     stream_id: created.stream_id.unwrap_or_default(),
                     requests: Some(requests),
                     responses,

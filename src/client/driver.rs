@@ -12,7 +12,6 @@ use tonic::{Code, Streaming};
 
 use super::codec::Request;
 use super::connect::{Connection, Connector};
-use super::status::fault;
 use super::supply::Supply;
 use crate::protocol::{Action, Batch, BatchPart, Config, Counts, Fault, State, Stream};
 use crate::wire::EphemeralStreamResponse;
@@ -234,12 +233,17 @@ async fn one(
             Happened::Message(Err(status)) if status.code() == Code::Unauthenticated => {
                 // The token has expired under an open stream. With a fresh one the next
                 // attempt tells whether it is the credentials.
-                if let Some(connection) = &connection {
-                    connector.forget_token(&connection.token).await;
+                if let Some(Connection { shown, .. }) = &connection {
+                    connector.forget_token(&shown.token).await;
+                    stream.on_fault(now, Fault::transient(shown.fault(&status).message));
                 }
-                stream.on_fault(now, Fault::transient(fault(&status).message));
             }
-            Happened::Message(message) => on_message(&mut stream, now, message),
+            Happened::Message(Err(status)) => {
+                if let Some(Connection { shown, .. }) = &connection {
+                    stream.on_fault(now, shown.fault(&status));
+                }
+            }
+            Happened::Message(Ok(message)) => on_message(&mut stream, now, message),
             Happened::Room => {}
             Happened::Input(Some(batch)) => held = Some(batch),
             Happened::Input(None) => input_ended = true,
@@ -284,13 +288,9 @@ fn can_send(connection: Option<&Connection>) -> bool {
     requests.is_some_and(|r| r.capacity() > 0)
 }
 
-fn on_message(
-    stream: &mut Stream,
-    now: Duration,
-    message: Result<Option<EphemeralStreamResponse>, tonic::Status>,
-) {
+fn on_message(stream: &mut Stream, now: Duration, message: Option<EphemeralStreamResponse>) {
     match message {
-        Ok(Some(response)) => match response.payload {
+        Some(response) => match response.payload {
             Some(Payload::IngestRecordResponse(ack)) => match ack.durability_ack_up_to_offset {
                 Some(offset) => stream.on_ack(now, offset),
                 None => stream.on_fault(
@@ -306,7 +306,6 @@ fn on_message(
             // A second answer to the creation, or a kind of response from the future.
             Some(Payload::CreateStreamResponse(_)) | None => {}
         },
-        Ok(None) => stream.on_fault(now, Fault::transient("the server ended the stream")),
-        Err(status) => stream.on_fault(now, fault(&status)),
+        None => stream.on_fault(now, Fault::transient("the server ended the stream")),
     }
 }

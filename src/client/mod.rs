@@ -4,6 +4,7 @@
 mod codec;
 mod connect;
 mod driver;
+mod http;
 mod secret;
 mod status;
 mod supply;
@@ -15,4 +16,4 @@ pub use connect::{Connector, Target};
 pub use driver::{Ended, Event, run};
 pub use secret::Secret;
 pub(crate) use token::is_loopback;
-pub use token::{Credentials, TokenSource};
+pub use token::{Credentials, Shown, TokenSource};

@@ -24,6 +24,21 @@ impl Secret {
     }
 }
 
+/// A secret is at least so long. What is shorter is none, and part of many a word.
+const SECRET_CHARS_MIN: usize = 8;
+
+/// Takes these secrets out of a text that a server has said.
+pub(super) fn hide(text: &str, secrets: &[&str]) -> String {
+    let mut shown = text.to_owned();
+    for secret in secrets
+        .iter()
+        .filter(|s| s.chars().count() >= SECRET_CHARS_MIN)
+    {
+        shown = shown.replace(secret, "***");
+    }
+    shown
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
@@ -37,5 +52,15 @@ mod tests {
     #[test]
     fn a_secret_prints_as_stars() {
         assert_eq!(format!("{:?}", Secret::new("s3cret")), "***");
+    }
+
+    #[test]
+    fn what_a_server_echoes_is_hidden() {
+        let said = "got id:long-secret and id:long-secret, then t";
+        assert_eq!(
+            hide(said, &["long-secret"]),
+            "got id:*** and id:***, then t"
+        );
+        assert_eq!(hide(said, &["t", ""]), said);
     }
 }

@@ -12,9 +12,16 @@ use crate::protocol::{Fault, FaultClass};
 const NO_TLS: &str = " (the server speaks no TLS on this port: is it http://?)";
 const PERHAPS_TLS: &str = " (if the server speaks TLS on this port, name it as https://)";
 
+/// What HTTP/2 says on this side of an answer whose headers are over the limit.
+const HEADERS_TOO_LONG: [&str; 2] = ["header_list_way_too_large", "too_many_continuations"];
+
 /// The fault that a status stands for.
 pub(super) fn fault(status: &Status) -> Fault {
     let message = status.message();
+    // What the server itself says has no source: the code is the transport's.
+    if let Some(source) = status.source() {
+        return transport_fault(message, &chain(source));
+    }
     let class = match status.code() {
         Code::InvalidArgument => FaultClass::Invalid,
         Code::OutOfRange | Code::Unimplemented => FaultClass::Refused,
@@ -34,16 +41,23 @@ pub(super) fn fault(status: &Status) -> Fault {
         | Code::Unavailable
         | Code::DataLoss => FaultClass::Transient,
     };
-    // The transport's own words for a connection that breaks under a stream.
-    if status.code() == Code::Unknown && message.starts_with("h2 protocol error") {
-        return Fault::transient(format!("the connection was cut ({message})"));
-    }
-    let text = match (message, status.source()) {
-        ("", Some(source)) => chain(source),
-        ("", None) => "no reason given".to_owned(),
-        (message, _) => message.to_owned(),
+    let text = match message {
+        "" => "no reason given, or one too long for HTTP/2",
+        message => message,
     };
     Fault::new(class, format!("{:?}: {text}", status.code()))
+}
+
+fn transport_fault(message: &str, source: &str) -> Fault {
+    let text = match message {
+        "" => source,
+        message => message,
+    };
+    if HEADERS_TOO_LONG.iter().any(|words| source.contains(words)) {
+        let message = format!("the server's answer is too long for HTTP/2 headers ({text})");
+        return Fault::new(FaultClass::Unreadable, message);
+    }
+    Fault::transient(format!("the connection was cut ({text})"))
 }
 
 fn speaks_of_message_size(text: &str) -> bool {
@@ -91,15 +105,16 @@ pub(super) fn plaintext_fault(status: &Status) -> Fault {
 /// What is said of an answer's body at most, in characters.
 const SHOWN_MAX: usize = 300;
 
-/// What the body of an HTTP answer says: the first of these keys, or else all of it.
-pub(super) fn said(body: &[u8], keys: &[&str]) -> String {
+/// What the body of an HTTP answer says: the first of these keys, or else all of it. `hide`
+/// takes out of it what must not be shown, before the text is cut.
+pub(super) fn said(body: &[u8], keys: &[&str], hide: impl Fn(&str) -> String) -> String {
     let object = serde_json::from_slice::<Value>(body).ok();
     let text = object
         .as_ref()
         .and_then(|o| keys.iter().find_map(|k| o[*k].as_str()));
     let text = text.map_or_else(|| String::from_utf8_lossy(body), Into::into);
-    let shown = text.chars().filter(|c| !c.is_control());
-    shown.take(SHOWN_MAX).collect()
+    let shown: String = text.chars().filter(|c| !c.is_control()).collect();
+    hide(&shown).chars().take(SHOWN_MAX).collect()
 }
 
 /// An error and its causes in one line.
@@ -119,6 +134,31 @@ pub(super) fn chain(error: &dyn Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_transports_own_codes_say_nothing_of_the_server() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("connection error detected: {0}")]
+        struct Broken(&'static str);
+        let of = |code, words| {
+            let mut status = Status::new(code, "h2 protocol error");
+            status.set_source(std::sync::Arc::new(Broken(words)));
+            fault(&status)
+        };
+        for code in [
+            Code::ResourceExhausted,
+            Code::PermissionDenied,
+            Code::Unknown,
+        ] {
+            assert_eq!(of(code, "calm").class, FaultClass::Transient, "{code:?}");
+        }
+        let told = of(Code::ResourceExhausted, "b\"header_list_way_too_large\"");
+        assert_eq!(told.class, FaultClass::Unreadable);
+        assert!(told.message.contains("too long for HTTP/2"), "{told}");
+        let unsaid = fault(&Status::invalid_argument(""));
+        assert_eq!(unsaid.class, FaultClass::Invalid);
+        assert!(unsaid.message.contains("one too long for HTTP/2"));
+    }
 
     #[test]
     fn every_code_has_its_class() {

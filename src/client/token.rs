@@ -2,11 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use reqwest::{StatusCode, Url};
 use serde_json::{Value, json};
+use tonic::Status;
 
-use super::secret::Secret;
-use super::status::{chain, said, seconds, unanswered};
+use super::http::{Answer, misdirected, no_answer, read};
+use super::secret::{Secret, hide};
+use super::status::{self, chain, said};
 use crate::protocol::{Fault, FaultClass};
 use crate::schema::TableName;
 
@@ -24,11 +28,67 @@ pub enum Credentials {
     },
 }
 
+/// The longest answer with a token that is read.
+const ANSWER_BYTES_MAX: usize = 1 << 20;
+
+impl Credentials {
+    /// What a server has said, without what it may echo.
+    fn hide(&self, said: &str) -> String {
+        match self {
+            Self::Token(token) => hide(said, &[token.expose()]),
+            Self::Client { id, secret } => {
+                let basic = BASE64.encode(format!("{id}:{}", secret.expose()));
+                hide(said, &[&basic, secret.expose()])
+            }
+        }
+    }
+
+    /// What to do where they are refused.
+    fn hint(&self) -> &'static str {
+        match self {
+            Self::Token(_) => {
+                "check that the token is whole, has not expired and is for this table, and that whom it stands for has USE CATALOG, USE SCHEMA, and SELECT and MODIFY on the table"
+            }
+            Self::Client { .. } => {
+                "check client id and secret, and that the service principal has USE CATALOG, USE SCHEMA, and SELECT and MODIFY on the table"
+            }
+        }
+    }
+}
+
+/// What is shown to a server to be let in.
+pub struct Shown {
+    pub(super) token: Secret,
+    /// Where the token comes from.
+    credentials: Credentials,
+}
+
+impl Shown {
+    /// What the server has said, without what it may echo.
+    pub(super) fn hide(&self, said: &str) -> String {
+        self.credentials.hide(&hide(said, &[self.token.expose()]))
+    }
+
+    /// The fault in what the server has said.
+    pub(super) fn judge(&self, mut fault: Fault) -> Fault {
+        fault.message = self.hide(&fault.message);
+        if fault.class == FaultClass::Credentials {
+            fault.hint = Some(self.credentials.hint());
+        }
+        fault
+    }
+
+    /// The fault that a status stands for.
+    pub(super) fn fault(&self, status: &Status) -> Fault {
+        self.judge(status::fault(status))
+    }
+}
+
 /// Hands out tokens for one table.
 pub struct TokenSource {
     pub(super) http: reqwest::Client,
-    /// `{workspace}/oidc/v1/token`
-    pub(super) url: Url,
+    /// The workspace: what hands out tokens and serves Unity Catalog. A token needs none.
+    pub(super) workspace: Option<Url>,
     workspace_id: String,
     pub(super) table: TableName,
     credentials: Credentials,
@@ -50,18 +110,19 @@ impl TokenSource {
     /// # Errors
     /// A URL that is none, or an HTTP client that cannot be set up.
     pub fn new(
-        workspace_url: &str,
+        workspace_url: Option<&str>,
         workspace_id: &str,
         table: &TableName,
         credentials: Credentials,
     ) -> Result<Self, Fault> {
         let refused = |message: String| Fault::new(FaultClass::Refused, message);
-        let url = format!("{}/oidc/v1/token", workspace_url.trim_end_matches('/'));
-        let url = Url::parse(&url)
-            .map_err(|e| refused(format!("workspace URL \"{workspace_url}\": {e}")))?;
+        let parsed =
+            |url| Url::parse(url).map_err(|e| refused(format!("workspace URL \"{url}\": {e}")));
+        let workspace = workspace_url.map(parsed).transpose()?;
         // A secret goes to the host it is meant for, and nowhere else.
         let mut http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
-        if url.host_str().is_some_and(is_loopback) {
+        let host = workspace.as_ref().and_then(Url::host_str);
+        if host.is_some_and(is_loopback) {
             http = http.no_proxy();
         }
         let http = http
@@ -70,7 +131,7 @@ impl TokenSource {
             .map_err(|e| refused(format!("HTTP client: {}", chain(&e))))?;
         Ok(Self {
             http,
-            url,
+            workspace,
             workspace_id: workspace_id.to_owned(),
             table: table.clone(),
             credentials,
@@ -78,26 +139,36 @@ impl TokenSource {
         })
     }
 
+    /// Whether there is a workspace to be asked for tables.
+    pub fn has_workspace(&self) -> bool {
+        self.workspace.is_some()
+    }
+
     /// A token, and whether it was obtained just now. One that is due for renewal and still
     /// good serves as long as there is no newer one.
     ///
     /// # Errors
     /// The token endpoint cannot be reached or refuses.
-    pub async fn token(&mut self) -> Result<(Secret, bool), Fault> {
-        let (id, secret) = match &self.credentials {
+    pub async fn token(&mut self) -> Result<(Shown, bool), Fault> {
+        let credentials = self.credentials.clone();
+        let shown = |token: &Secret| Shown {
+            token: token.clone(),
+            credentials: credentials.clone(),
+        };
+        let (id, secret) = match &credentials {
             // There is no fresher one.
-            Credentials::Token(token) => return Ok((token.clone(), true)),
-            Credentials::Client { id, secret } => (id.clone(), secret.clone()),
+            Credentials::Token(token) => return Ok((shown(token), true)),
+            Credentials::Client { id, secret } => (id, secret),
         };
         let good = |at: fn(&Cached) -> Instant, cached: &Option<Cached>| {
             let cached = cached.as_ref().filter(|c| Instant::now() < at(c));
-            cached.map(|c| (c.token.clone(), false))
+            cached.map(|c| (shown(&c.token), false))
         };
         if let Some(token) = good(|c| c.renew_at, &self.cached) {
             return Ok(token);
         }
-        match self.fetch(&id, &secret).await {
-            Ok(token) => Ok((token, true)),
+        match self.fetch(id, secret).await {
+            Ok(token) => Ok((shown(&token), true)),
             Err(fault) => good(|c| c.expires_at, &self.cached).ok_or(fault),
         }
     }
@@ -115,30 +186,23 @@ impl TokenSource {
             ),
             ("authorization_details", authorization_details(&self.table)),
         ];
+        let url = self.url(&["oidc", "v1", "token"])?;
         let asked = Instant::now();
-        let unanswered = |e: reqwest::Error| unanswered(&format!("no token from {}", self.url), &e);
         let answer = self
             .http
-            .post(self.url.clone())
+            .post(url.clone())
             .basic_auth(id, Some(secret.expose()))
             .form(&form)
             .send()
             .await
-            .map_err(unanswered)?;
-        let status = answer.status();
-        let after = answer.headers().get("retry-after");
-        let after = after.and_then(|v| v.to_str().ok()).and_then(seconds);
-        let body = answer.bytes().await.map_err(unanswered)?;
-        if !status.is_success() {
-            return Err(self.refusal(status, after, &body));
+            .map_err(|e| no_answer(&url, e))?;
+        let answer = read(&url, answer, ANSWER_BYTES_MAX).await?;
+        if !answer.status.is_success() {
+            return Err(self.refusal(&url, &answer));
         }
-        let unreadable = |what: &str| {
-            Fault::new(
-                FaultClass::Refused,
-                format!("the answer of {} {what}", self.url),
-            )
-        };
-        let answer: Value = serde_json::from_slice(&body).map_err(|_| unreadable("is not JSON"))?;
+        let unreadable = |what: &str| misdirected(format!("the answer of {url} {what}"));
+        let answer: Value =
+            serde_json::from_slice(&answer.body).map_err(|_| unreadable("is not JSON"))?;
         let token = answer["access_token"].as_str().unwrap_or_default();
         if token.is_empty() {
             return Err(unreadable("has no access_token"));
@@ -152,6 +216,16 @@ impl TokenSource {
         Ok(token)
     }
 
+    /// A URL of the workspace.
+    pub(super) fn url(&self, path: &[&str]) -> Result<Url, Fault> {
+        let none = || Fault::new(FaultClass::Refused, "no workspace URL is given");
+        let mut url = self.workspace.clone().ok_or_else(none)?;
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.clear().extend(path);
+        }
+        Ok(url)
+    }
+
     /// Throws a token away that the server has refused; one that was obtained since stays.
     pub fn forget(&mut self, refused: &Secret) {
         if self
@@ -163,14 +237,16 @@ impl TokenSource {
         }
     }
 
-    fn refusal(&self, status: StatusCode, after: Option<Duration>, body: &[u8]) -> Fault {
-        let class = match status {
-            StatusCode::TOO_MANY_REQUESTS => FaultClass::Throttled(after),
-            s if s.is_server_error() => FaultClass::Transient,
-            _ => FaultClass::Credentials,
-        };
-        let said = said(body, &["error_description", "message", "error"]);
-        Fault::new(class, format!("{} answered {status}: {said}", self.url))
+    fn refusal(&self, url: &Url, answer: &Answer) -> Fault {
+        let keys = ["error_description", "message", "error"];
+        let said = said(&answer.body, &keys, |text| self.credentials.hide(text));
+        match answer.status {
+            StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                let message = format!("{url} answered {}: {said}", answer.status);
+                Fault::new(FaultClass::Credentials, message).hint(self.credentials.hint())
+            }
+            _ => answer.fault(url, &said),
+        }
     }
 }
 

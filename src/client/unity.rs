@@ -1,11 +1,11 @@
 //! Asks Unity Catalog for a table's schema, with the token that its streams use.
 
-use reqwest::{Response, StatusCode, Url};
+use reqwest::StatusCode;
 use serde_json::Value;
 
-use super::secret::Secret;
-use super::status::{chain, said, seconds};
-use super::token::TokenSource;
+use super::http::{misdirected, no_answer, read};
+use super::status::said;
+use super::token::{Shown, TokenSource};
 use crate::protocol::{Fault, FaultClass};
 use crate::schema::CatalogTable;
 
@@ -19,70 +19,54 @@ impl TokenSource {
     /// # Errors
     /// No token, no answer, or one that names no table.
     pub async fn fetch_table(&mut self) -> Result<CatalogTable, Fault> {
-        let (token, fresh) = self.token().await?;
-        match self.ask(&token).await {
-            Err((StatusCode::UNAUTHORIZED, fault)) => {
-                self.forget(&token);
+        let (shown, fresh) = self.token().await?;
+        match self.ask(&shown).await {
+            Err((Some(StatusCode::UNAUTHORIZED), fault)) => {
+                self.forget(&shown.token);
                 if fresh {
                     return Err(fault);
                 }
             }
             other => return other.map_err(|(_, fault)| fault),
         }
-        let (token, _) = self.token().await?;
-        self.ask(&token).await.map_err(|(_, fault)| fault)
+        let (shown, _) = self.token().await?;
+        self.ask(&shown).await.map_err(|(_, fault)| fault)
     }
 
-    async fn ask(&self, token: &Secret) -> Result<CatalogTable, (StatusCode, Fault)> {
-        let url = self.table_url();
-        let unanswered = |e: reqwest::Error| {
-            let message = format!("no answer from {url}: {}", chain(&e.without_url()));
-            (StatusCode::SERVICE_UNAVAILABLE, Fault::transient(message))
-        };
-        let request = self.http.get(url.clone()).bearer_auth(token.expose());
-        let mut answer = request.send().await.map_err(unanswered)?;
-        let status = answer.status();
-        let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(unanswered)? {
-            body.extend_from_slice(&chunk);
-            if body.len() > ANSWER_BYTES_MAX {
-                let message = format!("{url} answered more than {ANSWER_BYTES_MAX} bytes");
-                return Err((status, Fault::new(FaultClass::Refused, message)));
-            }
-        }
+    async fn ask(&self, shown: &Shown) -> Result<CatalogTable, (Option<StatusCode>, Fault)> {
+        let name = self.table.to_string();
+        let url = self.url(&["api", "2.1", "unity-catalog", "tables", &name]);
+        let url = url.map_err(|fault| (None, fault))?;
+        let request = self.http.get(url.clone()).bearer_auth(shown.token.expose());
+        let answer = request.send().await;
+        let answer = answer.map_err(|e| (None, no_answer(&url, e)))?;
+        let answer = read(&url, answer, ANSWER_BYTES_MAX).await;
+        let answer = answer.map_err(|fault| (None, fault))?;
+        let status = answer.status;
         if !status.is_success() {
-            let text = said(&body, &["message", "error_code"]);
-            let message = format!("{url} answered {status}: {text}");
-            return Err((status, Fault::new(class(&answer, &body), message)));
+            let text = said(&answer.body, &["message", "error_code"], |text| {
+                shown.hide(text)
+            });
+            let of_class = |class| Fault::new(class, format!("{url} answered {status}: {text}"));
+            let fault = match status {
+                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                    shown.judge(of_class(FaultClass::Credentials))
+                }
+                StatusCode::NOT_FOUND if names_what_is_missing(&answer.body) => {
+                    of_class(FaultClass::NotFound)
+                }
+                StatusCode::BAD_REQUEST => of_class(FaultClass::Refused),
+                _ => answer.fault(&url, &text),
+            };
+            return Err((Some(status), fault));
         }
-        CatalogTable::from_answer(&body).map_err(|why| {
-            let message = format!("the answer of {url} is no table: {why}");
-            (status, Fault::new(FaultClass::Refused, message))
+        CatalogTable::from_answer(&answer.body).map_err(|why| {
+            let why = shown.hide(&why);
+            (
+                Some(status),
+                misdirected(format!("the answer of {url} is no table: {why}")),
+            )
         })
-    }
-
-    fn table_url(&self) -> Url {
-        let mut url = self.url.clone();
-        if let Ok(mut path) = url.path_segments_mut() {
-            let name = self.table.to_string();
-            path.clear()
-                .extend(["api", "2.1", "unity-catalog", "tables", &name]);
-        }
-        url
-    }
-}
-
-/// What an answer other than a table means.
-fn class(answer: &Response, body: &[u8]) -> FaultClass {
-    match answer.status() {
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => FaultClass::Credentials,
-        StatusCode::NOT_FOUND if names_what_is_missing(body) => FaultClass::NotFound,
-        StatusCode::TOO_MANY_REQUESTS => {
-            let after = answer.headers().get("retry-after");
-            FaultClass::Throttled(after.and_then(|v| v.to_str().ok()).and_then(seconds))
-        }
-        status if status.is_server_error() => FaultClass::Transient,
-        _ => FaultClass::Refused,
     }
 }
 

@@ -3,7 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest as _, Sha256};
+
 use super::again::{self, GoOn};
+use super::fetch::{Known, unfetchable};
 use super::table::Record;
 use crate::cli::IngestArgs;
 use crate::error::{Failure, Kind};
@@ -12,6 +15,9 @@ use crate::load::{
     Checkpoint, CheckpointFile, Identity, Keeping, Rejects, Rest, Start, absolute, rest,
 };
 use crate::report::write_line;
+use crate::schema::plan::ValueType;
+use crate::schema::{RecordPlan, columns};
+use crate::transcode::Target;
 
 /// A load by its checkpoint.
 pub(super) struct Kept {
@@ -118,24 +124,60 @@ impl Kept {
         Ok(rejects)
     }
 
-    /// Now the table's id is known: a load that goes on must go into the same table.
-    pub(super) fn belongs_to(&mut self, id: Option<String>, place: &Path) -> Result<(), Failure> {
-        let known = &mut self.checkpoint.identity.table_id;
-        match (&*known, id) {
-            (Some(was), Some(is)) if *was != is => {
-                let message = format!(
-                    "is the checkpoint of another load: the table was made anew since (its id was {was}, and is {is})"
-                );
-                Err(Failure::new(Kind::Settings, message)
-                    .at(place.display().to_string(), None)
-                    .hint("give the new table a checkpoint of its own: all rows are loaded again"))
+    /// Now the table and the types of the record are known: a load that goes on must go into
+    /// the same table, and read its rows in the same way.
+    ///
+    /// # Errors
+    /// The table is gone or was made anew, or its column types are others.
+    pub(super) fn belongs_to(
+        &mut self,
+        known: &Known,
+        target: &Target,
+        place: &Path,
+    ) -> Result<(), Failure> {
+        let settled = self.checkpoint.records.rows() > 0;
+        let identity = &mut self.checkpoint.identity;
+        let other = |what: String| {
+            let message = format!("is the checkpoint of another load: {what}");
+            Failure::new(Kind::Settings, message).at(place.display().to_string(), None)
+        };
+        let anew = "give the new table a checkpoint of its own: all rows are loaded again";
+        match (known, &identity.table_id, known.id()) {
+            (Known::Missing, was, _) if settled || was.is_some() => {
+                return Err(other("the table is not there any more".to_owned()).hint(anew));
             }
-            (_, Some(is)) => {
-                *known = Some(is);
-                Ok(())
+            (_, Some(was), Some(is)) if was != is => {
+                let what = format!("the table was made anew since (its id was {was}, and is {is})");
+                return Err(other(what).hint(anew));
             }
-            (_, None) => Ok(()),
+            (_, _, Some(is)) => identity.table_id = Some(is.to_owned()),
+            (_, _, None) => {}
         }
+        let types = match target {
+            Target::Proto(plan) => Some(types_hash(plan)),
+            Target::Json => None,
+        };
+        // Before any row is settled nothing stands that was read in another way.
+        if settled && identity.types.is_some() && identity.types != types {
+            let what = "the column types by which its rows were read are not those of now";
+            let Known::Unfetched(fault) = known else {
+                return Err(other(what.to_owned()).hint(
+                    "go on with the .proto, the --type flags and the table that it began with; for others, give a checkpoint of its own",
+                ));
+            };
+            let mut failure = other(format!("{what}, as the table's schema is missing: {fault}"));
+            let Failure { kind, hint, .. } = unfetchable(fault);
+            (failure.kind, failure.hint) = (kind, hint);
+            return Err(failure);
+        }
+        identity.types = types;
+        Ok(())
+    }
+
+    /// The loader has made the table itself.
+    #[cfg(feature = "emulator")]
+    pub(super) fn has_made_table(&mut self, id: Option<String>) {
+        self.checkpoint.identity.table_id = id;
     }
 
     pub(super) fn keeping(self, max_inflight: u32) -> Keeping {
@@ -176,9 +218,26 @@ pub(super) fn identity(args: &IngestArgs, record: &Record, workspace: String) ->
         workspace,
         table: args.table.to_string(),
         table_id: None,
+        types: None,
         message: record.message(args),
         framing,
     }
+}
+
+/// What the record's column types hash to, field by field. Whether a column may be NULL
+/// changes nothing of what is stored.
+fn types_hash(plan: &RecordPlan) -> String {
+    let mut hash = Sha256::new();
+    for (index, message) in plan.messages.iter().enumerate() {
+        for field in &message.fields {
+            let ty = match field.ty {
+                ValueType::Message(inner) => format!("{:?} {inner}", field.shape),
+                _ => columns::of_field(plan, field).to_string(),
+            };
+            hash.update(format!("{index}.{} {ty}\n", field.name));
+        }
+    }
+    format!("{:x}", hash.finalize())
 }
 
 fn check_identity(found: &Identity, now: &Identity, place: &str) -> Result<(), Failure> {

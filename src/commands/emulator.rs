@@ -10,6 +10,7 @@ use crate::cli::{EmulatorArgs, SqlArg};
 use crate::client::Secret;
 use crate::emulator::{Emulator, Options, SqlScript};
 use crate::error::{Failure, Kind, exit};
+use crate::report::write_line;
 
 /// More SQL than any guide has.
 const SQL_BYTES_MAX: u64 = 1 << 20;
@@ -48,7 +49,14 @@ pub(super) async fn run(args: EmulatorArgs) -> Result<u8, Failure> {
         seed: args.seed,
     })
     .await?;
-    let url = emulator.url();
+    if !args.clients.is_empty() {
+        write_line(
+            "warning: the secret in --client on the command line can be read by every user of this machine; \
+             without --client one is made and printed",
+        );
+    }
+    let url = quote(emulator.url());
+    let id = quote(&id);
     let ca = emulator.ca().map_or(String::new(), |ca| {
         let ca = quote(&ca.display().to_string());
         format!("export SSL_CERT_FILE={ca}\n")
@@ -58,18 +66,25 @@ pub(super) async fn run(args: EmulatorArgs) -> Result<u8, Failure> {
         // One that was given is known to whom it concerns.
         false => "# DATABRICKS_CLIENT_SECRET: as given by --client".to_owned(),
     };
-    super::print(&format!(
+    let exports = format!(
         "export ZEROBUS_ENDPOINT={url}\n\
          export DATABRICKS_HOST={url}\n\
          {ca}\
          export DATABRICKS_CLIENT_ID={id}\n\
          {secret}\n"
-    ))?;
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+    );
+    // Whoever does not see them may know them: the server serves all the same.
+    if let Err(failure) = super::print(&exports) {
+        write_line(&format!("warning: {}", failure.message));
     }
-    emulator.shutdown().await?;
+    let mut signalled = async || {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    };
+    signalled().await;
+    emulator.shutdown_or(signalled()).await?;
     Ok(exit::OK)
 }
 

@@ -125,41 +125,45 @@ pub(super) fn options(
     target: &transcode::Target,
     load_id: &str,
 ) -> Result<transcode::Options, Failure> {
-    let zone = TimeZone::get(&args.timezone).map_err(|e| {
-        Failure::new(
-            Kind::Usage,
-            format!("--timezone \"{}\" is no time zone", args.timezone),
-        )
-        .caused_by(e)
-        .hint("expected a name such as UTC or Europe/Zurich")
-    })?;
     Ok(transcode::Options {
-        time: TimeRules {
-            unit_us: match args.timestamp_unit {
-                TimestampUnit::Us => 1,
-                TimestampUnit::Ms => 1_000,
-                TimestampUnit::S => 1_000_000,
-            },
-            zone,
-            ambiguous: match args.ambiguous {
-                AmbiguousArg::Reject => Ambiguous::Reject,
-                AmbiguousArg::Earlier => Ambiguous::Earlier,
-                AmbiguousArg::Later => Ambiguous::Later,
-            },
-            allow_epoch: args.allow_epoch,
-        },
+        time: time_rules(args)?,
         mapping: mapping(args, target, load_id)?,
         cells: CellRules {
             null: args.null.clone(),
             trim: args.trim,
         },
         ignore_unknown: args.unknown_fields == UnknownFields::Ignore,
+        columns: None,
+    })
+}
+
+pub(super) fn time_rules(args: &IngestArgs) -> Result<TimeRules, Failure> {
+    let zone = args.timezone.as_deref().unwrap_or("UTC");
+    let zone = TimeZone::get(zone).map_err(|e| {
+        let message = format!("--timezone \"{zone}\" is no time zone");
+        Failure::new(Kind::Usage, message)
+            .caused_by(e)
+            .hint("expected a name such as UTC or Europe/Zurich")
+    })?;
+    Ok(TimeRules {
+        unit_us: match args.timestamp_unit {
+            None | Some(TimestampUnit::Us) => 1,
+            Some(TimestampUnit::Ms) => 1_000,
+            Some(TimestampUnit::S) => 1_000_000,
+        },
+        zone,
+        ambiguous: match args.ambiguous {
+            None | Some(AmbiguousArg::Reject) => Ambiguous::Reject,
+            Some(AmbiguousArg::Earlier) => Ambiguous::Earlier,
+            Some(AmbiguousArg::Later) => Ambiguous::Later,
+        },
+        allow_epoch: args.allow_epoch,
     })
 }
 
 pub(super) fn tokens(args: &IngestArgs, service: &Service) -> Result<TokenSource, Failure> {
     TokenSource::new(
-        &service.workspace_url,
+        service.workspace_url.as_deref(),
         &service.workspace_id,
         &args.table,
         service.credentials.clone(),

@@ -1,29 +1,35 @@
 //! `zerobus ingest`: settles what is to be done, runs the load, tells how it ended.
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use super::again::{self, GoOn};
 use super::checkpoint::{self, Kept};
+use super::fetch::{self, Known};
 use super::flags;
 use super::table::Record;
-use crate::cli::{IngestArgs, OutputArg};
+use crate::cli::{IngestArgs, OutputArg, TableCheckArg};
 use crate::error::{Failure, Kind, exit};
 use crate::input::{Format, Input};
 use crate::load::{
     self, CheckpointFile, Job, JobInput, LoadEvent, Mark, Observer, Outcome, Rejects, RowRange,
-    Start,
+    Signals, Start,
 };
 use crate::report::{Reporter, Summary, write_line};
 use crate::settings::{Service, environment};
-use crate::transcode;
+use crate::transcode::{self, Target};
 
 pub(super) async fn run(args: IngestArgs) -> Result<u8, Failure> {
     let table = args.table.to_string();
     let rejects = args.rejects.as_ref().map(|p| p.display().to_string());
+    let start = Instant::now();
     let outcome = match load(&args).await {
         Ok(outcome) => outcome,
         Err(failure) if failure.kind == Kind::Usage => return Err(failure),
-        Err(failure) => Outcome::nothing(failure),
+        Err(failure) => Outcome {
+            elapsed: start.elapsed(),
+            ..Outcome::nothing(failure)
+        },
     };
     if let Some(failure) = &outcome.failure {
         write_line(&failure.to_string());
@@ -55,9 +61,10 @@ fn go_on(args: &IngestArgs, outcome: &Outcome) -> Option<GoOn> {
     if outcome.dry_run || records.read == 0 || done {
         return None;
     }
-    // What has failed for good at its beginning needs mending, not going on.
+    // What needs mending before any row is settled needs no other command after it.
     let failed = outcome.failure.as_ref().map(|f| f.kind.exit_code());
-    if failed == Some(exit::FAILED) && records.acked == 0 {
+    let needs_mending = matches!(failed, Some(exit::FAILED | exit::TOO_MANY_REJECTS));
+    if needs_mending && outcome.settled.rows() == outcome.skipped {
         return None;
     }
     if args.checkpoint.is_some() {
@@ -76,12 +83,10 @@ fn go_on(args: &IngestArgs, outcome: &Outcome) -> Option<GoOn> {
 }
 
 async fn load(args: &IngestArgs) -> Result<Outcome, Failure> {
+    let mut signals = Signals::listen();
     let mut work = Prepared::new(args)?;
-    // A dry run without a target is wrong usage.
-    if let (true, Some(target)) = (args.dry_run, work.target.take()) {
-        let options = flags::options(args, &target, &work.load_id)?;
-        let job = work.job(&target, &options, rejects(args)?);
-        return Ok(work.show(|observer| load::dry_run(job, observer)).await);
+    if args.dry_run {
+        return dry_run(&mut work, &mut signals).await;
     }
     let mut kept = work.kept()?;
     if let Some(kept) = &kept
@@ -106,21 +111,40 @@ async fn load(args: &IngestArgs) -> Result<Outcome, Failure> {
     }
 
     let mut tokens = flags::tokens(args, &service)?;
-    let (target, table_id) = work.record.over_table(args, &mut tokens).await?;
+    let asked = Instant::now();
+    let fetched = fetch::table(
+        args,
+        &work.record,
+        &mut tokens,
+        service.workspace_url.as_deref(),
+    );
+    let (known, throttled) = signals.unless_interrupted(fetched).await?;
+    let fetching = asked.elapsed();
+    #[cfg(feature = "emulator")]
+    let known = match &local {
+        Some(local) if !local.has_table(&args.table).await? => Known::Missing,
+        _ => known,
+    };
+    let target = work.target_over(&known).await?;
     if let (Some(kept), Some(path)) = (&mut kept, &args.checkpoint) {
-        kept.belongs_to(table_id, path)?;
+        kept.belongs_to(&known, &target, path)?;
     }
-    let options = flags::options(args, &target, &work.load_id)?;
+    let options = work.options(&target, &known)?;
     if args.check_first {
         let job = work.job(&target, &options, None);
-        let outcome = work.show(|observer| load::dry_run(job, observer)).await;
+        let check = |observer| load::dry_run(job, &mut signals, observer);
+        let outcome = work.show(check).await;
         if outcome.failure.is_some() {
             return Ok(outcome);
         }
     }
     #[cfg(feature = "emulator")]
-    if let Some(local) = &local {
-        local.make_table(&args.table, &target).await?;
+    if let Some(local) = &local
+        && local.make_table(&args.table, &target).await?
+        && let Some(kept) = &mut kept
+    {
+        let made = tokens.fetch_table().await;
+        kept.has_made_table(made.map_err(|fault| load::service_failure(&fault))?.id);
     }
     let connector = flags::connector(args, &target, service, tokens)?;
     let rejects = match (&mut kept, &args.rejects) {
@@ -139,17 +163,11 @@ async fn load(args: &IngestArgs) -> Result<Outcome, Failure> {
         }
         job.keeping = Some(kept.keeping(args.max_inflight));
     }
-    let outcome = work
-        .show(|observer| {
-            load::run(
-                job,
-                connector,
-                flags::config(args),
-                args.streams.into(),
-                observer,
-            )
-        })
-        .await;
+    let (config, streams) = (flags::config(args), args.streams.into());
+    let run = |observer| load::run(job, connector, config, streams, &mut signals, observer);
+    let mut outcome = work.show(run).await;
+    outcome.elapsed += fetching;
+    outcome.counts.throttled += throttled;
     #[cfg(feature = "emulator")]
     let outcome = match local {
         Some(local) => local.end(outcome).await,
@@ -158,13 +176,55 @@ async fn load(args: &IngestArgs) -> Result<Outcome, Failure> {
     Ok(outcome)
 }
 
+/// Checks every row by what can be known without connecting: the flags, and a local table.
+async fn dry_run(work: &mut Prepared<'_>, signals: &mut Signals) -> Result<Outcome, Failure> {
+    let args = work.args;
+    let by_flags = work.target.take();
+    let (known, target) = match (local(args), by_flags) {
+        (None, Some(target)) if args.table_check == TableCheckArg::Auto => {
+            if matches!(target, Target::Proto(_)) && !args.quiet {
+                write_line(
+                    "note: a dry run does not know the table's column types, which say how rows are read; --check-first fetches them",
+                );
+            }
+            (Known::Unasked, target)
+        }
+        (dir, _) => {
+            let known = local_table(args, dir).await?;
+            let target = work.target_over(&known).await?;
+            (known, target)
+        }
+    };
+    let options = work.options(&target, &known)?;
+    let job = work.job(&target, &options, rejects(args)?);
+    Ok(work
+        .show(|observer| load::dry_run(job, signals, observer))
+        .await)
+}
+
+/// What a dry run knows of the table.
+#[cfg(feature = "emulator")]
+async fn local_table(args: &IngestArgs, dir: Option<&Path>) -> Result<Known, Failure> {
+    match dir {
+        Some(dir) if args.table_check != TableCheckArg::Off => {
+            Ok(super::local::read(dir, &args.table).await?.0)
+        }
+        _ => Ok(Known::Unasked),
+    }
+}
+
+#[cfg(not(feature = "emulator"))]
+async fn local_table(_: &IngestArgs, _: Option<&Path>) -> Result<Known, Failure> {
+    Ok(Known::Unasked)
+}
+
 /// All that is settled before anything is read.
 struct Prepared<'a> {
     args: &'a IngestArgs,
     inputs: Vec<(Input, Format)>,
     record: Record,
     /// What rows become by the flags alone.
-    target: Option<transcode::Target>,
+    target: Option<Target>,
     load_id: String,
     /// Bytes that are left of all inputs, where that is known.
     bytes: Option<u64>,
@@ -177,8 +237,9 @@ impl<'a> Prepared<'a> {
         let target = record.target(args)?;
         let load_id = format!("{:032x}", fastrand::u128(..));
         // Wrong usage is told before anything is opened.
-        if let Some(target) = &target {
-            flags::options(args, target, &load_id)?;
+        match &target {
+            Some(target) => drop(flags::options(args, target, &load_id)?),
+            None => drop(flags::time_rules(args)?),
         }
         check_rejects(args, &inputs)?;
         if args.check_first && inputs.iter().any(|(i, _)| i.is_stream()) {
@@ -200,12 +261,39 @@ impl<'a> Prepared<'a> {
         })
     }
 
+    /// What rows become, once it is known of the table what can be.
+    async fn target_over(&self, known: &Known) -> Result<Target, Failure> {
+        let fitted = self.record.over(self.args, known);
+        #[cfg(feature = "emulator")]
+        if let (Err(failure), Some(dir), Record::Declared(_)) =
+            (&fitted, local(self.args), &self.record)
+            && failure.kind == Kind::Schema
+            && let (Known::Table(_), 0) = super::local::read(dir, &self.args.table).await?
+        {
+            let table = super::local::directory(dir, &self.args.table);
+            let hint = format!(
+                "the table is empty: remove {} to have it made anew",
+                table.display()
+            );
+            return fitted.map_err(|failure| failure.hint(hint));
+        }
+        fitted
+    }
+
+    fn options(&self, target: &Target, known: &Known) -> Result<transcode::Options, Failure> {
+        let mut options = flags::options(self.args, target, &self.load_id)?;
+        if let (Target::Json, Known::Table(table)) = (target, known) {
+            options.columns = Some(table.columns.clone());
+        }
+        Ok(options)
+    }
+
     /// What `--checkpoint` makes of the load.
     fn kept(&mut self) -> Result<Option<Kept>, Failure> {
         let args = self.args;
         let workspace = match local(args) {
             Some(dir) => checkpoint::local_workspace(dir),
-            None => Service::resolve(args, &environment)?.workspace_url,
+            None => Service::resolve(args, &environment)?.workspace().to_owned(),
         };
         let identity = checkpoint::identity(args, &self.record, workspace);
         let kept = Kept::open(args, &self.inputs, identity, &self.load_id)?;
@@ -226,12 +314,7 @@ impl<'a> Prepared<'a> {
         settled.sum()
     }
 
-    fn job(
-        &self,
-        target: &transcode::Target,
-        options: &transcode::Options,
-        rejects: Option<Rejects>,
-    ) -> Job {
+    fn job(&self, target: &Target, options: &transcode::Options, rejects: Option<Rejects>) -> Job {
         let args = self.args;
         let input = |(input, format): &(Input, Format)| JobInput {
             input: input.clone(),

@@ -2,14 +2,15 @@
 //! loopback port exactly as to the service, token included.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use super::fetch::Known;
 use super::table::Record;
 use crate::client::{Credentials, Secret};
-use crate::emulator::{Emulator, EmulatorError, Options};
+use crate::emulator::{Emulator, EmulatorError, LocalTable, Options};
 use crate::error::{Failure, Kind};
 use crate::load::Outcome;
-use crate::schema::{TableName, columns};
+use crate::schema::{CatalogTable, TableName, columns};
 use crate::settings::Service;
 use crate::transcode::Target;
 
@@ -46,24 +47,31 @@ pub(super) async fn start(
 }
 
 impl Local {
-    /// Makes the table from the record if it does not exist.
+    /// Whether the table exists.
+    pub(super) async fn has_table(&self, table: &TableName) -> Result<bool, Failure> {
+        Ok(self.emulator.table_exists(table).await?)
+    }
+
+    /// Makes the table from the record if it does not exist. Tells whether it was made.
     pub(super) async fn make_table(
         &self,
         table: &TableName,
         target: &Target,
-    ) -> Result<(), Failure> {
-        if let Target::Proto(plan) = target {
-            let columns = columns::of_record(plan);
-            self.emulator.create_table(table, &columns).await?;
+    ) -> Result<bool, Failure> {
+        match target {
+            Target::Proto(plan) => {
+                let columns = columns::of_record(plan);
+                Ok(self.emulator.create_table(table, &columns).await?)
+            }
+            Target::Json => Ok(false),
         }
-        Ok(())
     }
 
     pub(super) fn service(&self) -> Service {
         let url = self.emulator.url().to_owned();
         Service {
             endpoint: url.clone(),
-            workspace_url: url,
+            workspace_url: Some(url),
             workspace_id: "local".to_owned(),
             credentials: Credentials::Client {
                 id: CLIENT_ID.to_owned(),
@@ -88,6 +96,23 @@ impl Local {
         }
         outcome
     }
+}
+
+/// What the files say of a table, without a server; whether it has rows, too.
+pub(super) async fn read(dir: &Path, table: &TableName) -> Result<(Known, u64), Failure> {
+    Ok(match LocalTable::open(&directory(dir, table)).await? {
+        Some(table) => {
+            let (id, columns) = (None, table.columns);
+            (Known::Table(CatalogTable { id, columns }), table.rows)
+        }
+        None => (Known::Missing, 0),
+    })
+}
+
+/// Where a table's files are.
+pub(super) fn directory(dir: &Path, table: &TableName) -> PathBuf {
+    let parts = [table.catalog(), table.schema(), table.table()];
+    dir.join(parts.iter().collect::<PathBuf>())
 }
 
 impl From<EmulatorError> for Failure {

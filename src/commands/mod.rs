@@ -10,6 +10,7 @@ mod checkpoint;
 mod completions;
 #[cfg(feature = "emulator")]
 mod emulator;
+mod fetch;
 mod flags;
 #[cfg(feature = "emulator")]
 mod grid;

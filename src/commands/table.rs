@@ -2,18 +2,15 @@
 //! flag declares.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use prost_reflect::MessageDescriptor;
 
+use super::fetch::{Known, unfetchable};
 use super::record::declared;
 use crate::cli::{IngestArgs, TableCheckArg};
-use crate::client::TokenSource;
 use crate::error::{Failure, Kind};
-use crate::load::service_failure;
-use crate::protocol::{Fault, FaultClass};
-use crate::report::write_line;
-use crate::schema::{CatalogTable, RecordPlan, check, message_name, message_of_table};
+use crate::schema::plan::ValueType;
+use crate::schema::{CatalogTable, RecordPlan, check, message_name};
 use crate::transcode::Target;
 
 /// Problems that one message names; so many have one cause.
@@ -32,6 +29,12 @@ pub(super) enum Record {
 impl Record {
     pub(super) fn of(args: &IngestArgs) -> Result<Self, Failure> {
         let usage = |message: &str| Failure::new(Kind::Usage, message);
+        if args.dry_run && args.table_check == TableCheckArg::Require {
+            return Err(usage(
+                "--dry-run connects nowhere: --table-check require needs the service",
+            )
+            .hint("--check-first checks all rows by the table's own types, then loads"));
+        }
         if args.json {
             return match (&args.record.message, args.record.types.first()) {
                 (None, None) => Ok(Self::Json),
@@ -78,113 +81,55 @@ impl Record {
         })
     }
 
-    /// What rows become by flags and table, and the table's id where it is known.
+    /// What rows become by flags and table.
     ///
     /// # Errors
-    /// The record does not fit the table; or the table cannot be fetched, and it must be.
-    pub(super) async fn over_table(
-        &self,
-        args: &IngestArgs,
-        tokens: &mut TokenSource,
-    ) -> Result<(Target, Option<String>), Failure> {
-        let table = self.fetch(args, tokens).await?;
-        let columns = table.as_ref().map_or(&[][..], |table| &table.columns);
-        let types = &args.record.types;
+    /// The record does not fit the table, or a flag does not fit the record.
+    pub(super) fn over(&self, args: &IngestArgs, known: &Known) -> Result<Target, Failure> {
+        let (columns, types) = (known.columns(), &args.record.types);
         let plan = match self {
-            Self::Json => return Ok((Target::Json, table.and_then(|table| table.id))),
+            Self::Json => return Ok(Target::Json),
             Self::Declared(message) => RecordPlan::over_table(message, types, columns)?,
-            Self::OfTable => {
-                let message = message_of_table(&args.table, columns)?;
-                RecordPlan::over_table(&message, types, columns)?
-            }
+            Self::OfTable => RecordPlan::of_table(&args.table, types, columns)?,
         };
-        if let Some(table) = &table {
+        if let Known::Table(table) = known {
             fits(args, &plan, table)?;
         }
-        let id = table.and_then(|table| table.id);
-        Ok((Target::Proto(Arc::new(plan)), id))
-    }
-
-    /// The table; none if there is none to check, or if it need not be and cannot.
-    async fn fetch(
-        &self,
-        args: &IngestArgs,
-        tokens: &mut TokenSource,
-    ) -> Result<Option<CatalogTable>, Failure> {
-        let required = match (self, args.table_check) {
-            (Self::OfTable, _) | (_, TableCheckArg::Require) => true,
-            (_, TableCheckArg::Auto) => false,
-            (_, TableCheckArg::Off) => return Ok(None),
-        };
-        let mut retries = match required && !args.no_recovery {
-            true => args.recovery_retries,
-            false => 0,
-        };
-        let mut backoff = args.recovery_backoff;
-        let unfetched = loop {
-            match fetch_once(args.recovery_timeout, tokens).await {
-                Ok(table) => return Ok(Some(table)),
-                Err(unfetched) if retries > 0 && unfetched.fault.is_retryable() => {
-                    retries -= 1;
-                    tokio::time::sleep(backoff).await;
-                    backoff = backoff.saturating_mul(2);
-                }
-                Err(unfetched) => break unfetched,
-            }
-        };
-        let Unfetched { fault, no_token } = unfetched;
-        if required {
-            return Err(unfetchable(&fault));
-        }
-        match (self, fault.class) {
-            // The stream would be refused as well: it needs the same token and table.
-            (_, FaultClass::Credentials) if no_token => Err(service_failure(&fault)),
-            (Self::Json, FaultClass::NotFound) => Err(service_failure(&fault)),
-            // The server may make it from the record. If not, the stream tells.
-            (_, FaultClass::NotFound) => Ok(None),
-            _ => {
-                write_line(&format!(
-                    "warning: the table's schema was not checked: {fault}"
-                ));
-                Ok(None)
-            }
-        }
+        times_are_held(args, &plan, known)?;
+        Ok(Target::Proto(Arc::new(plan)))
     }
 }
 
-/// Why there is no table.
-struct Unfetched {
-    fault: Fault,
-    /// The catalog was not even asked.
-    no_token: bool,
-}
-
-async fn fetch_once(
-    timeout: Duration,
-    tokens: &mut TokenSource,
-) -> Result<CatalogTable, Unfetched> {
-    let late = || {
-        let seconds = timeout.as_secs_f64();
-        Fault::transient(format!("no answer within {seconds} s"))
+/// Whether each flag that says how times are read has a field to say it of. Without one it
+/// would do nothing, and numbers would be stored as if they were microseconds.
+fn times_are_held(args: &IngestArgs, plan: &RecordPlan, known: &Known) -> Result<(), Failure> {
+    let holds = |ty| {
+        plan.messages
+            .iter()
+            .flat_map(|m| &m.fields)
+            .any(|f| f.ty == ty)
     };
-    let failed = |no_token| move |fault| Unfetched { fault, no_token };
-    let token = tokio::time::timeout(timeout, tokens.token()).await;
-    token
-        .unwrap_or_else(|_| Err(late()))
-        .map_err(failed(true))?;
-    let table = tokio::time::timeout(timeout, tokens.fetch_table()).await;
-    table.unwrap_or_else(|_| Err(late())).map_err(failed(false))
-}
-
-fn unfetchable(fault: &Fault) -> Failure {
-    let mut failure = service_failure(fault);
-    if fault.class == FaultClass::Refused {
-        failure.message = format!("the table's schema cannot be fetched: {fault}");
-        failure.hint = Some(
-            "check --workspace-url, which serves Unity Catalog; --proto with --table-check off needs none".to_owned(),
-        );
+    let zoned = holds(ValueType::Timestamp);
+    let any = zoned || holds(ValueType::TimestampNtz);
+    let flag = match () {
+        () if args.timestamp_unit.is_some() && !any => "--timestamp-unit",
+        () if args.allow_epoch && !any => "--allow-epoch",
+        () if args.timezone.is_some() && !zoned => "--timezone",
+        () if args.ambiguous.is_some() && !zoned => "--ambiguous",
+        () => return Ok(()),
+    };
+    let nothing = format!(
+        "{flag} is given, and no field of {} is a TIMESTAMP",
+        plan.name
+    );
+    if let Known::Unfetched(fault) = known {
+        let mut failure = unfetchable(fault);
+        failure.message = format!("{nothing} as long as the table's schema is not known: {fault}");
+        return Err(failure);
     }
-    failure
+    Err(Failure::new(Kind::Settings, nothing).hint(
+        "take the flag away, or say of a field that it is one: --type FIELD=TIMESTAMP, or // @delta TIMESTAMP in the .proto",
+    ))
 }
 
 /// All that makes the record unfit for its table, in one failure.

@@ -160,7 +160,8 @@ impl Ends {
     /// A value that ends where `parts` parts are held; not `valid`: NULL.
     #[inline]
     pub(super) fn push(&mut self, parts: usize, valid: bool) {
-        // Parts come from requests of some MiB, far below this limit.
+        // A chunk's requests hold some MiB, and what a column makes of a byte is bounded: the
+        // name of an enum's value at most.
         self.offsets.push(i32::try_from(parts).unwrap_or(i32::MAX));
         self.nulls.append(valid);
     }

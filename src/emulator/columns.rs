@@ -4,7 +4,7 @@ use deltalake_core::arrow::array::{RecordBatch, RecordBatchOptions};
 use deltalake_core::arrow::datatypes::{FieldRef, Fields, SchemaRef};
 use deltalake_core::arrow::error::ArrowError;
 
-use crate::schema::Column;
+use crate::schema::{Column, ColumnType};
 
 use super::builder::Builder;
 use super::shown::shown;
@@ -94,6 +94,15 @@ impl Rows {
         let options = RecordBatchOptions::new().with_row_count(Some(self.count));
         RecordBatch::try_new_with_options(self.schema, arrays, &options)
     }
+}
+
+/// How many values a row holds: a STRUCT has those of its fields, NULL or not.
+pub(super) fn values(columns: &[Column]) -> usize {
+    let of = |column: &Column| match &column.ty {
+        ColumnType::Struct(fields) => values(fields),
+        _ => 1,
+    };
+    columns.iter().map(of).sum()
 }
 
 /// One column, or one field of a STRUCT.

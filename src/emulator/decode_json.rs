@@ -155,7 +155,7 @@ impl<'de> Visitor<'de> for Entries<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
         let mut names = Names::default();
         while let Some((Text(key), value)) = entries.next_entry::<_, &RawValue>()? {
-            names.add(key.clone())?;
+            names.add(as_value(&key, &self.map.key))?;
             append_text(&key, &mut self.map.key)
                 .map_err(Problem::from)
                 .and_then(|()| append_element(value, &mut self.map.value))
@@ -164,6 +164,17 @@ impl<'de> Visitor<'de> for Entries<'_> {
         self.map.end(true);
         Ok(())
     }
+}
+
+/// A map's key in the one form of its value: `1` and `1.0` are the same.
+fn as_value<'k>(key: &Cow<'k, str>, column: &Builder) -> Cow<'k, str> {
+    let number = match column {
+        Builder::TinyInt(_) | Builder::SmallInt(_) | Builder::Int(_) | Builder::BigInt(_) => {
+            whole(key)
+        }
+        _ => None,
+    };
+    number.map_or_else(|| key.clone(), |number| Cow::Owned(number.to_string()))
 }
 
 /// `raw` is not null.

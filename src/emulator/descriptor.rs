@@ -6,9 +6,14 @@ use std::collections::{HashMap, HashSet};
 use prost::Message as _;
 use prost_reflect::{Cardinality, DescriptorPool, FieldDescriptor, Kind, MessageDescriptor};
 use prost_types::field_descriptor_proto::{Label, Type};
-use prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorProto};
+use prost_types::{
+    DescriptorProto, EnumDescriptorProto, EnumValueDescriptorProto, FieldDescriptorProto,
+    FileDescriptorProto,
+};
 
 use crate::schema::{Column, ColumnType};
+
+use super::shown::quoted;
 
 /// The record message of a serialized `google.protobuf.DescriptorProto`.
 ///
@@ -23,6 +28,10 @@ pub(super) fn parse(bytes: &[u8]) -> Result<MessageDescriptor, String> {
     }
     let mut types = Types::default();
     types.collect("", &root);
+    if types.fields > FIELDS_MAX {
+        let fields = types.fields;
+        return Err(format!("{fields} fields, at most {FIELDS_MAX} are allowed"));
+    }
     types.check(&root)?;
     make_plain(&mut root);
     // A file around the message. In proto2 every field has presence, so that what is
@@ -46,6 +55,8 @@ struct Types {
     /// Each message, and whether it is the entry of a map.
     messages: HashMap<String, bool>,
     enums: HashSet<String>,
+    /// How many all messages declare.
+    fields: usize,
 }
 
 impl Types {
@@ -57,6 +68,7 @@ impl Types {
         for nested in &message.enum_type {
             self.enums.insert(format!("{name}.{}", nested.name()));
         }
+        self.fields += message.field.len();
         self.messages.insert(name, is_map_entry(message));
     }
 
@@ -67,6 +79,7 @@ impl Types {
         for field in &message.field {
             self.check_field(field)?;
         }
+        message.enum_type.iter().try_for_each(check_enum)?;
         message
             .nested_type
             .iter()
@@ -101,6 +114,19 @@ impl Types {
             return Err(format!("map field \"{name}\" is not repeated"));
         }
         Ok(())
+    }
+}
+
+/// A column holds the names of an enum's values: a byte on the wire makes as many as a name has.
+fn check_enum(values: &EnumDescriptorProto) -> Result<(), String> {
+    let long = |value: &&EnumValueDescriptorProto| value.name().len() > ENUM_NAME_BYTES_MAX;
+    match values.value.iter().find(long) {
+        Some(value) => Err(format!(
+            "enum \"{}\" has a value with a name of {} bytes, at most {ENUM_NAME_BYTES_MAX} are allowed",
+            values.name(),
+            value.name().len()
+        )),
+        None => Ok(()),
     }
 }
 
@@ -161,9 +187,25 @@ pub(super) fn columns(message: &MessageDescriptor) -> Result<Vec<Column>, String
         path: vec![message.clone()],
         fields: 0,
     };
-    walk.columns(message)
-        .map_err(|problems| problems.join("; "))
+    walk.columns(message).map_err(|problems| all_of(&problems))
 }
+
+/// Problems as one text: the first ones, and how many more there are.
+pub(super) fn all_of(problems: &[String]) -> String {
+    let mut text = problems[..problems.len().min(PROBLEMS_SHOWN_MAX)].join("; ");
+    if let Some(more @ 1..) = problems.len().checked_sub(PROBLEMS_SHOWN_MAX) {
+        text.push_str(&format!("; and {more} more"));
+    }
+    text
+}
+
+/// Problems of one descriptor that a refusal names.
+const PROBLEMS_SHOWN_MAX: usize = 10;
+/// The longest name of an enum's value: with it a request's values stay far below the 2 GiB
+/// that a column of Arrow takes.
+const ENUM_NAME_BYTES_MAX: usize = 128;
+/// The most columns of a table (PROTOCOL: limits).
+const COLUMNS_MAX: usize = 2_000;
 
 /// The deepest nesting of messages (PROTOCOL: limits).
 const DEPTH_MAX: usize = 100;
@@ -191,6 +233,10 @@ impl Walk {
             if self.fields > FIELDS_MAX {
                 return Err(vec![format!("more than {FIELDS_MAX} nested fields")]);
             }
+            if let Some(problem) = self.name_problem(field.name(), &columns) {
+                problems.push(problem);
+                continue;
+            }
             match self.column_type(&field) {
                 Ok(ty) => {
                     let nullable = field.cardinality() != Cardinality::Required;
@@ -198,6 +244,12 @@ impl Walk {
                 }
                 Err(inner) => problems.extend(inner),
             }
+        }
+        if self.path.len() == 1 && columns.len() > COLUMNS_MAX {
+            let count = columns.len();
+            problems.push(format!(
+                "{count} columns, a table takes at most {COLUMNS_MAX}"
+            ));
         }
         if columns.is_empty() && problems.is_empty() {
             problems.push(format!("message \"{}\" has no fields", message.full_name()));
@@ -207,6 +259,22 @@ impl Walk {
         } else {
             Err(problems)
         }
+    }
+
+    /// Why no column may have this name beside the others (PROTOCOL: limits).
+    fn name_problem(&self, name: &str, columns: &[Column]) -> Option<String> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if name.is_empty() || !name.chars().all(plain) {
+            return Some(format!(
+                "field {}: columns have names of ASCII letters, digits and _ only",
+                quoted(name)
+            ));
+        }
+        let same = |column: &&Column| column.name.eq_ignore_ascii_case(name);
+        let other = &columns.iter().find(same)?.name;
+        Some(format!(
+            "field \"{name}\" differs from \"{other}\" only in case, columns do not"
+        ))
     }
 
     fn column_type(&mut self, field: &FieldDescriptor) -> Result<ColumnType, Vec<String>> {

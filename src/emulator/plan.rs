@@ -7,6 +7,7 @@ use prost_reflect::{Cardinality, EnumDescriptor, FieldDescriptor, Kind, MessageD
 
 use crate::schema::{Column, ColumnType};
 
+use super::descriptor::all_of;
 use super::wire_format::WireType;
 
 /// Columns that a record's fields fill.
@@ -168,7 +169,7 @@ pub(super) fn plan(message: &MessageDescriptor, columns: &[Column]) -> Result<Re
     if problems.is_empty() {
         Ok(plan)
     } else {
-        Err(problems.join("; "))
+        Err(all_of(&problems))
     }
 }
 

@@ -10,10 +10,15 @@ use crate::wire::{EphemeralStreamRequest, IngestRecordBatchRequest, IngestRecord
 
 /// Record bytes of one request, the service's own limit.
 const RECORD_BYTES_MAX: usize = 10 << 20;
+/// Values that one request may make, NULL included: a record of no bytes makes one for each
+/// column of the table.
+const VALUES_MAX: usize = 64 << 20;
 /// Requests that wait are decoded together up to this size.
 const CHUNK_BYTES: usize = 4 << 20;
 /// And up to this number.
 const CHUNK_REQUESTS: usize = 8192;
+/// And up to this number of values.
+const CHUNK_VALUES: usize = 8 << 20;
 
 /// The records of one request.
 pub(super) enum Records {
@@ -57,8 +62,12 @@ pub(super) struct Chunk {
 }
 
 impl Chunk {
-    pub(super) fn is_full(&self) -> bool {
-        self.bytes >= CHUNK_BYTES || self.requests.len() >= CHUNK_REQUESTS
+    /// Whether no more should be added, for a table that holds so many values a row.
+    pub(super) fn is_full(&self, row_values: usize) -> bool {
+        let rows_max = CHUNK_VALUES / row_values.max(1);
+        self.bytes >= CHUNK_BYTES
+            || self.requests.len() >= CHUNK_REQUESTS
+            || self.records >= rows_max as u64
     }
 
     pub(super) fn push(&mut self, (offset, records): (i64, Records)) {
@@ -69,12 +78,20 @@ impl Chunk {
 }
 
 /// Takes the requests of one stream in their order.
-#[derive(Default)]
 pub(super) struct Numbering {
     next: i64,
+    /// Values that a row of the table holds.
+    row_values: usize,
 }
 
 impl Numbering {
+    pub(super) fn new(row_values: usize) -> Self {
+        Self {
+            next: 0,
+            row_values,
+        }
+    }
+
     /// The offset and records of the next request.
     ///
     /// # Errors
@@ -130,6 +147,13 @@ impl Numbering {
         if bytes > RECORD_BYTES_MAX {
             return Err(Status::invalid_argument(format!(
                 "the request at offset {next} holds {bytes} bytes of records, at most {RECORD_BYTES_MAX} are allowed"
+            )));
+        }
+        let records_max = VALUES_MAX / self.row_values.max(1);
+        if records.len() > records_max {
+            return Err(Status::invalid_argument(format!(
+                "the request at offset {next} holds {} records, at most {records_max} are allowed for this table",
+                records.len()
             )));
         }
         self.next += 1;

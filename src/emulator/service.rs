@@ -31,7 +31,7 @@ use super::requests::{Chunk, Numbering, avro, unreadable};
 use super::shown::{quoted, short};
 use super::status::{Activity, StreamActivity};
 use super::table::{Acks, Table};
-use super::{descriptor, plan};
+use super::{columns, descriptor, plan};
 
 /// The metadata that names the table.
 const TABLE_KEY: &str = "x-databricks-zerobus-table-name";
@@ -161,8 +161,9 @@ impl Service {
     ) -> Result<(), Status> {
         let mut stopped = self.stopped.clone();
         let first = tokio::select! {
-            first = requests.message() => first.map_err(|status| unreadable("the first request", status))?,
+            biased;
             _ = stopped.wait_for(|stop| *stop) => return Err(stopping()),
+            first = requests.message() => first.map_err(|status| unreadable("the first request", status))?,
         };
         let create = match first.and_then(|first| first.payload) {
             Some(Payload::CreateStream(create)) => create,
@@ -204,7 +205,8 @@ impl Service {
         reading.count(0)?;
         let mut stages = JoinSet::new();
         let stream = live.stream.clone();
-        stages.spawn(read(requests, reading, chunks, stopped, stream));
+        let row_values = columns::values(&decoder.table.columns);
+        stages.spawn(read(requests, reading, chunks, stopped, stream, row_values));
         stages.spawn(store(decoder, chunked, acks));
         loop {
             let next = tokio::select! {
@@ -310,8 +312,9 @@ async fn read(
     chunks: mpsc::Sender<Result<Chunk, Status>>,
     mut stopped: watch::Receiver<bool>,
     stream: Arc<StreamActivity>,
+    row_values: usize,
 ) -> Result<(), Status> {
-    let mut numbering = Numbering::default();
+    let mut numbering = Numbering::new(row_values);
     loop {
         let mut next = tokio::select! {
             next = requests.message(), if !reading.has_stalled() => Some(next),
@@ -339,7 +342,7 @@ async fn read(
                 Some(Err(status)) => break Some(Err(numbering.unreadable(status))),
                 None => break None,
             }
-            if chunk.is_full() || reading.has_stalled() {
+            if chunk.is_full(row_values) || reading.has_stalled() {
                 break None;
             }
             next = requests.message().now_or_never();

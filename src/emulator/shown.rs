@@ -24,6 +24,14 @@ pub(super) fn quoted(text: &str) -> String {
     format!("{:?}", shown(text))
 }
 
+/// What a Delta library says of its error: where RUST_BACKTRACE is set it adds more.
+pub(super) fn without_backtrace(mut text: String) -> String {
+    if let Some(end) = text.find("\n   0: ") {
+        text.truncate(end);
+    }
+    text
+}
+
 /// The status with a text that fits its header.
 pub(super) fn short(status: Status) -> Status {
     let text = status.message();
@@ -52,6 +60,9 @@ mod tests {
         assert_eq!(shown(&long), long);
         assert_eq!(shown(format!("{long}b")), format!("{long}…"));
         assert_eq!(quoted("a\"b"), r#""a\"b""#);
+
+        let traced = "no such file\n   0: with_backtrace\n".to_owned();
+        assert_eq!(without_backtrace(traced), "no such file");
 
         let status = short(Status::not_found("x"));
         assert_eq!(status.message(), "x");

@@ -30,8 +30,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
-use super::Options;
 use super::requests::Chunk;
+use super::{Options, TOKEN_TTL};
 
 use self::seconds::Seconds;
 use self::tables::Tables;
@@ -126,6 +126,8 @@ impl Activity {
         let modes = [
             options.tls.then(|| "tls".to_owned()),
             options.no_auth.then(|| "no-auth".to_owned()),
+            options.enforce_grants.then(|| "enforce-grants".to_owned()),
+            (options.token_ttl != TOKEN_TTL).then(|| format!("token-ttl {:?}", options.token_ttl)),
             options.auto_create.then(|| "auto-create".to_owned()),
             options.discard.then(|| "discard".to_owned()),
             (interval > Duration::ZERO).then(|| format!("commit-interval {interval:?}")),

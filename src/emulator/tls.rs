@@ -3,9 +3,9 @@
 
 use std::fs::{self, File};
 use std::future::ready;
-use std::io::{self, ErrorKind, Write as _};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -31,6 +31,8 @@ use super::status::Activity;
 const CA_FILE: &str = "ca.pem";
 /// What signs; nobody but the server's user may read it.
 const KEY_FILE: &str = "ca.key";
+/// More than any key takes.
+const KEY_BYTES_MAX: u64 = 64 << 10;
 const CA_DAYS: u32 = 3_652;
 /// Python and browsers want no more than 398.
 const CERTIFICATE_DAYS: u32 = 365;
@@ -91,14 +93,17 @@ impl Tls {
 
 /// The CA. Its key is its state; the certificate is for clients, and made again if it is lost.
 fn issuer(key_file: &Path, ca: &Path) -> Result<Issuer<'static, KeyPair>, EmulatorError> {
-    let key = match fs::read_to_string(key_file) {
-        Ok(pem) => KeyPair::from_pem(&pem).map_err(|error| unusable(key_file, error))?,
+    let key = match File::open(key_file) {
+        Ok(file) => read_key(file).map_err(|error| unusable(key_file, error))?,
         Err(error) if error.kind() == ErrorKind::NotFound => {
+            // It may be somebody else's, and clients trust it.
+            if fs::symlink_metadata(ca).is_ok() {
+                let foreign = format!("there is no {KEY_FILE} that it belongs to; remove it");
+                return Err(unusable(ca, foreign));
+            }
             let key = KeyPair::generate().map_err(|error| unusable(key_file, error))?;
-            write_secret(key_file, &key.serialize_pem())
+            write_new(key_file, &key.serialize_pem(), 0o600)
                 .map_err(|error| unusable(key_file, error))?;
-            // A certificate that is left over belongs to a key that is gone.
-            write_ca(&key, ca)?;
             key
         }
         Err(error) => return Err(unusable(key_file, error)),
@@ -116,20 +121,38 @@ fn issuer(key_file: &Path, ca: &Path) -> Result<Issuer<'static, KeyPair>, Emulat
     Ok(Issuer::new(ca_params(), key))
 }
 
-fn write_secret(path: &Path, text: &str) -> io::Result<()> {
+/// The key in its file, which nobody else may read.
+fn read_key(file: File) -> Result<KeyPair, Box<dyn std::error::Error + Send + Sync>> {
+    let mode = file.metadata()?.permissions().mode();
+    if mode & 0o077 != 0 {
+        return Err("others may read this key; chmod 600 keeps them out".into());
+    }
+    let mut pem = String::new();
+    file.take(KEY_BYTES_MAX).read_to_string(&mut pem)?;
+    KeyPair::from_pem(&pem)
+        .map_err(|error| format!("{error}; remove it and {CA_FILE}, and a new CA is made").into())
+}
+
+/// Makes a file that was not there, with all of its text or not at all.
+fn write_new(path: &Path, text: &str, mode: u32) -> io::Result<()> {
+    let new = path.with_added_extension("new");
+    // Left over where a server was killed; the directory's lock keeps others out.
+    if let Err(error) = fs::remove_file(&new)
+        && error.kind() != ErrorKind::NotFound
+    {
+        return Err(error);
+    }
     let mut options = File::options();
-    let mut file = options
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
-    file.write_all(text.as_bytes())
+    let mut file = options.write(true).create_new(true).mode(mode).open(&new)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&new, path)
 }
 
 fn write_ca(key: &KeyPair, path: &Path) -> Result<(), EmulatorError> {
     let certificate = ca_params().self_signed(key);
     let certificate = certificate.map_err(|error| unusable(path, error))?;
-    fs::write(path, certificate.pem()).map_err(|error| unusable(path, error))
+    write_new(path, &certificate.pem(), 0o644).map_err(|error| unusable(path, error))
 }
 
 /// Whether a certificate is one of this key.

@@ -30,6 +30,10 @@ pub struct Identity {
     /// The table's id, where a catalog has told it.
     #[serde(default)]
     pub table_id: Option<String>,
+    /// What the column types hash to by which rows are read, once they are known; none for
+    /// JSON records.
+    #[serde(default)]
+    pub types: Option<String>,
     /// The record's message; none for JSON records.
     pub message: Option<String>,
     /// The flags that decide what a row is, as they would be given.

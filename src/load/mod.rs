@@ -20,6 +20,7 @@ mod reader;
 mod refusals;
 mod rejects;
 mod resume;
+mod signals;
 
 pub use checkpoint::{Checkpoint, CheckpointFile, Identity, absolute};
 pub use errors::MaxErrors;
@@ -29,11 +30,11 @@ pub use ledger::Records;
 pub use mark::{Mark, MarkRecords};
 pub use rejects::{Rejects, reasons_path};
 pub use resume::{Rest, Start, rest};
+pub use signals::Signals;
 
 use keeper::Keeper;
 use ledger::{Bounds, Ledger};
 use refusals::Refusals;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::client::{self, Connector, Ended};
@@ -131,7 +132,8 @@ pub struct Outcome {
     pub counts: Counts,
     /// The streams that were opened.
     pub streams: Vec<StreamOutcome>,
-    /// From the first byte read to the last acknowledgement.
+    /// From the first byte read to the last acknowledgement, and what it took to fetch the
+    /// table's schema before.
     pub elapsed: Duration,
     /// Timestamps whose digits past microseconds were cut.
     pub digits_cut: u64,
@@ -185,6 +187,7 @@ pub async fn run(
     connector: Connector,
     config: Config,
     streams: usize,
+    signals: &mut Signals,
     observer: Observer,
 ) -> Outcome {
     let (batches, queue) = mpsc::channel(BATCHES_QUEUED_MAX);
@@ -209,7 +212,7 @@ pub async fn run(
     };
     let configs = config.shares(streams);
     let streams = Mutex::new(vec![StreamOutcome::default(); configs.len()]);
-    let interrupt = work.interrupted(shutdown_timeout, &observer);
+    let interrupt = work.interrupted(signals, shutdown_timeout, &observer);
     let ended = client::run(
         connector,
         configs,
@@ -252,7 +255,7 @@ pub async fn run(
 }
 
 /// Reads, maps and checks every row like a load, and sends nothing: good rows end as unsent.
-pub async fn dry_run(job: Job, observer: Observer) -> Outcome {
+pub async fn dry_run(job: Job, signals: &mut Signals, observer: Observer) -> Outcome {
     let (batches, mut queue) = mpsc::channel::<Batch>(BATCHES_QUEUED_MAX);
     let shutdown_timeout = job.shutdown_timeout;
     let bounds = Bounds {
@@ -270,7 +273,7 @@ pub async fn dry_run(job: Job, observer: Observer) -> Outcome {
     };
     tokio::select! {
         () = drained => {}
-        () = work.interrupted(shutdown_timeout, &observer) => {}
+        () = work.interrupted(signals, shutdown_timeout, &observer) => {}
     }
     let ended = Ended {
         outcome: Ok(()),
@@ -344,13 +347,18 @@ impl Work {
 
     /// Stops reading at the first signal; completes at the second one, or when the time to
     /// acknowledge what was accepted is up.
-    async fn interrupted(&self, shutdown_timeout: Duration, observer: &Observer) {
-        let kind = first_signal().await;
+    async fn interrupted(
+        &self,
+        signals: &mut Signals,
+        shutdown_timeout: Duration,
+        observer: &Observer,
+    ) {
+        let kind = signals.next().await;
         *lock(&self.signalled) = Some(kind);
         self.stop.set();
         observer(LoadEvent::Interrupted { shutdown_timeout });
         tokio::select! {
-            _ = first_signal() => {}
+            _ = signals.next() => {}
             () = tokio::time::sleep(shutdown_timeout) => {}
         }
     }
@@ -378,9 +386,7 @@ impl Work {
             failures.push(service_failure(fault));
         }
         if let Some(kind) = *lock(&self.signalled) {
-            let terminated = kind == Kind::Terminated;
-            let name = if terminated { "SIGTERM" } else { "SIGINT" };
-            failures.push(Failure::new(kind, format!("interrupted by {name}")));
+            failures.push(signals::interrupted(kind));
         }
         let open = records.unsent + records.in_doubt;
         if failures.is_empty() && open > 0 && !dry_run {
@@ -427,22 +433,16 @@ fn precedence(kind: Kind) -> u8 {
     }
 }
 
-async fn first_signal() -> Kind {
-    let receive = |kind: SignalKind| async move {
-        match signal(kind) {
-            Ok(mut signals) => Signal::recv(&mut signals).await,
-            // Without a handler the signal ends the process by itself.
-            Err(_) => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        _ = receive(SignalKind::interrupt()) => Kind::Interrupted,
-        _ = receive(SignalKind::terminate()) => Kind::Terminated,
-    }
-}
-
 /// What a fault of the service means to the user.
 pub fn service_failure(fault: &Fault) -> Failure {
+    let mut failure = failure_of_class(fault);
+    if let Some(hint) = fault.hint {
+        failure.hint = Some(hint.to_owned());
+    }
+    failure
+}
+
+fn failure_of_class(fault: &Fault) -> Failure {
     match fault.class {
         FaultClass::Invalid | FaultClass::Refused => {
             Failure::new(Kind::Refused, format!("the service refused the stream: {fault}"))
@@ -459,6 +459,14 @@ pub fn service_failure(fault: &Fault) -> Failure {
         FaultClass::Untrusted => {
             Failure::new(Kind::Settings, format!("the server's certificate is not trusted: {fault}"))
                 .hint("trust the server's CA with SSL_CERT_FILE=FILE, a PEM file, and name the server as its certificate does")
+        }
+        FaultClass::Misdirected => {
+            Failure::new(Kind::Settings, format!("the workspace URL is not that of a workspace: {fault}"))
+                .hint("check --workspace-url (DATABRICKS_HOST)")
+        }
+        FaultClass::Unreadable => {
+            Failure::new(Kind::Unavailable, format!("the service answered what cannot be read: {fault}"))
+                .hint("it may refuse a row in too many words: with --batch-records 1 that is the first row that is not acknowledged")
         }
         FaultClass::Transient | FaultClass::Throttled(_) => {
             Failure::new(Kind::Unavailable, format!("the service is unavailable: {fault}"))

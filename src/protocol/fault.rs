@@ -16,6 +16,10 @@ pub enum FaultClass {
     NotFound,
     /// The server's certificate: nothing was sent to whoever that is.
     Untrusted,
+    /// Whoever answers is not the workspace: a login page, a redirect, a path that is missing.
+    Misdirected,
+    /// The server has answered what cannot be read; again and again, if it refuses a record.
+    Unreadable,
     /// The connection or the service, for now; everything that is not refused.
     Transient,
     /// Flow control (ResourceExhausted, HTTP 429): slow down, after this time if it is given.
@@ -30,6 +34,8 @@ pub struct Fault {
     pub class: FaultClass,
     /// What was seen.
     pub message: String,
+    /// What may be done, where whoever saw it knows better than the class tells.
+    pub hint: Option<&'static str>,
 }
 
 impl Fault {
@@ -38,7 +44,15 @@ impl Fault {
         Self {
             class,
             message: message.into(),
+            hint: None,
         }
+    }
+
+    /// The same with something to do.
+    #[must_use]
+    pub fn hint(mut self, hint: &'static str) -> Self {
+        self.hint = Some(hint);
+        self
     }
 
     /// A fault that may pass.
@@ -53,8 +67,9 @@ impl Fault {
             | FaultClass::Refused
             | FaultClass::Credentials
             | FaultClass::NotFound
-            | FaultClass::Untrusted => false,
-            FaultClass::Transient | FaultClass::Throttled(_) => true,
+            | FaultClass::Untrusted
+            | FaultClass::Misdirected => false,
+            FaultClass::Unreadable | FaultClass::Transient | FaultClass::Throttled(_) => true,
         }
     }
 }
@@ -71,6 +86,8 @@ mod tests {
             (FaultClass::Credentials, false),
             (FaultClass::NotFound, false),
             (FaultClass::Untrusted, false),
+            (FaultClass::Misdirected, false),
+            (FaultClass::Unreadable, true),
             (FaultClass::Transient, true),
             (FaultClass::Throttled(None), true),
         ] {

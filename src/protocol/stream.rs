@@ -380,11 +380,13 @@ impl Stream {
                 self.counts.throttled += wait;
                 wait
             }
-            _ => {
+            class => {
                 self.failures += 1;
-                let given_up = match self.counts.acknowledged {
-                    0 => self.failures > self.config.recovery_retries,
-                    _ => too_late,
+                // What cannot be read may be the refusal of a record, which no time mends.
+                let counted = self.counts.acknowledged == 0 || class == FaultClass::Unreadable;
+                let given_up = match counted {
+                    true => self.failures > self.config.recovery_retries,
+                    false => too_late,
                 };
                 if given_up {
                     return self.fail(fault);

@@ -19,7 +19,7 @@ pub fn of_message(plan: &RecordPlan, message: &MessagePlan) -> Vec<Column> {
 }
 
 /// The column of one field.
-pub(super) fn of_field(plan: &RecordPlan, field: &FieldPlan) -> ColumnType {
+pub fn of_field(plan: &RecordPlan, field: &FieldPlan) -> ColumnType {
     let value = of_value(plan, field.ty);
     match field.shape {
         Shape::Single => value,

@@ -9,8 +9,8 @@ use std::borrow::Cow;
 use super::json_row::{Encoder, unknown_field};
 use super::{Options, Reason, ReasonKind};
 use crate::input::{Cell, CsvDialect, cells};
-use crate::schema::RecordPlan;
 use crate::schema::plan::{FieldPlan, MessagePlan, Shape, ValueType};
+use crate::schema::{Column, ColumnType, RecordPlan, closest};
 
 /// How the text of a cell is read.
 #[derive(Debug, Clone, Default)]
@@ -309,6 +309,32 @@ pub(super) fn check_names(names: &[String]) -> Result<(), Reason> {
         if same.is_some_and(|rest| rest.is_empty() || rest.starts_with('.')) {
             let what = format!("two columns of the header go to field \"{}\"", pair[0]);
             return Err(Reason::of_row(ReasonKind::Duplicate, what));
+        }
+    }
+    Ok(())
+}
+
+/// Checks that the table has a column for each name, or for the part of it before a dot.
+pub(super) fn check_columns(names: &[String], columns: &[Column]) -> Result<(), Reason> {
+    for name in names {
+        let mut level = columns;
+        for part in name.split('.') {
+            let Some(column) = level.iter().find(|column| column.name == part) else {
+                let mut what = "no such column in the table".to_owned();
+                if let Some(close) = closest(part, level.iter().map(|c| c.name.as_str())) {
+                    what.push_str(&format!(" (did you mean \"{close}\"?)"));
+                }
+                return Err(Reason {
+                    field: Some(name.clone()),
+                    kind: ReasonKind::UnknownField,
+                    message: what,
+                });
+            };
+            match &column.ty {
+                ColumnType::Struct(fields) => level = fields,
+                // What is inside it is not known by name.
+                _ => break,
+            }
         }
     }
     Ok(())

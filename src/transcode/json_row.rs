@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::ops::Range;
 
 use super::scanner::{Scanner, Syntax};
 use super::value::{self, Misread, Rules, Token};
@@ -17,6 +18,9 @@ use crate::schema::plan::{FieldPlan, Json, MessagePlan, Scalar, Shape, ValueType
 /// What is noted of one row at the most: it may be one long list of bad elements.
 const REASONS_MAX: usize = 20;
 
+/// Keys of a map that are compared one by one; beyond that they are hashed.
+const KEYS_COMPARED_MAX: usize = 16;
+
 /// How much of an unknown name or key is shown, in characters.
 const NAME_SHOWN_MAX: usize = 100;
 
@@ -25,13 +29,35 @@ const NAME_SHOWN_MAX: usize = 100;
 pub(super) struct Scratch {
     /// A bit for each field and each oneof of the messages being read, innermost last.
     seen: Vec<u64>,
+    /// Where the keys of the maps being read were written, innermost map last.
+    keys: Vec<Range<usize>>,
 }
 
-/// Where in the record a value stands, for messages.
-enum Step<'e> {
-    Field(&'e str),
+/// Where within what is around it a value stands, for messages.
+enum Step<'s> {
+    Field(&'s str),
     Index(usize),
-    Key(String),
+    Key(&'s str),
+}
+
+impl Step<'_> {
+    /// The path of what has this path within the step.
+    fn before(&self, rest: &str) -> String {
+        let step = match self {
+            Self::Field(name) => (*name).to_owned(),
+            Self::Index(index) => format!("[{index}]"),
+            Self::Key(key) => {
+                let shown: String = key.chars().take(NAME_SHOWN_MAX).collect();
+                format!("[{shown:?}]")
+            }
+        };
+        let point = if rest.is_empty() || rest.starts_with('[') {
+            ""
+        } else {
+            "."
+        };
+        format!("{step}{point}{rest}")
+    }
 }
 
 /// Encodes one row.
@@ -40,7 +66,6 @@ pub(super) struct Encoder<'e> {
     options: &'e Options,
     scratch: &'e mut Scratch,
     out: &'e mut Vec<u8>,
-    path: Vec<Step<'e>>,
     reasons: Vec<Reason>,
     digits_cut: u64,
     /// The name of the row's source, and its line.
@@ -55,12 +80,12 @@ impl<'e> Encoder<'e> {
         out: &'e mut Vec<u8>,
     ) -> Self {
         scratch.seen.clear();
+        scratch.keys.clear();
         Self {
             plan,
             options,
             scratch,
             out,
-            path: Vec::new(),
             reasons: Vec::new(),
             digits_cut: 0,
             origin: ("", 0),
@@ -97,28 +122,30 @@ impl<'e> Encoder<'e> {
         self.reasons.push(reason);
     }
 
+    /// Notes a bad value; [`Self::within`] says where.
+    #[cold]
     pub(super) fn bad(&mut self, misread: Misread) {
         if self.reasons.len() < REASONS_MAX {
-            let path = self.path_text();
-            self.reasons.push(misread.in_field(path));
+            self.reasons.push(misread.in_field(String::new()));
         }
     }
 
-    fn path_text(&self) -> String {
-        let mut text = String::new();
-        for step in &self.path {
-            match step {
-                Step::Field(name) => {
-                    if !text.is_empty() {
-                        text.push('.');
-                    }
-                    text.push_str(name);
-                }
-                Step::Index(index) => text.push_str(&format!("[{index}]")),
-                Step::Key(key) => text.push_str(&format!("[{key:?}]")),
-            }
+    /// Runs `f` for the value at this step. Only what turns out to be bad is told where it is.
+    #[inline]
+    fn within<T>(&mut self, step: Step<'_>, f: impl FnOnce(&mut Self) -> T) -> T {
+        let before = self.reasons.len();
+        let result = f(self);
+        if self.reasons.len() > before {
+            self.locate(before, &step);
         }
-        text
+        result
+    }
+
+    #[cold]
+    fn locate(&mut self, from: usize, step: &Step<'_>) {
+        for reason in &mut self.reasons[from..] {
+            reason.field = reason.field.as_deref().map(|rest| step.before(rest));
+        }
     }
 
     /// Makes room for the seen-bits of a message and returns where they begin.
@@ -133,9 +160,9 @@ impl<'e> Encoder<'e> {
     pub(super) fn leave(&mut self, message: &'e MessagePlan, base: usize) {
         for &index in &message.required {
             if !self.bit(base, index) {
-                self.path.push(Step::Field(&message.fields[index].name));
-                self.bad(Misread::new(ReasonKind::Missing, "required, but missing"));
-                self.path.pop();
+                self.within(Step::Field(&message.fields[index].name), |encoder| {
+                    encoder.bad(Misread::new(ReasonKind::Missing, "required, but missing"));
+                });
             }
         }
         self.scratch.seen.truncate(base);
@@ -194,31 +221,40 @@ impl<'e> Encoder<'e> {
         let mut first = true;
         // Rows mostly give their fields in the order in which they are declared.
         let mut guess = 0;
-        while let Some(name) = json.key(first)? {
+        loop {
+            let expected = message.fields.get(guess).filter(|_| plain);
+            let found = match expected {
+                Some(field) if json.key_is(first, &field.key) => guess,
+                _ => {
+                    let Some(name) = json.key(first)? else { break };
+                    let found = match index {
+                        0 => self.options.mapping.field(message, &name),
+                        _ => message.by_name.get(&*name).copied(),
+                    };
+                    let Some(found) = found else {
+                        first = false;
+                        json.value()?;
+                        self.unknown(message, &name);
+                        continue;
+                    };
+                    found
+                }
+            };
             first = false;
-            let found = match message.fields.get(guess) {
-                Some(field) if plain && field.name == *name => Some(guess),
-                _ if index == 0 => self.options.mapping.field(message, &name),
-                _ => message.by_name.get(&*name).copied(),
-            };
-            let Some(found) = found else {
-                json.value()?;
-                self.unknown(message, &name);
-                continue;
-            };
             guess = found + 1;
             let field = &message.fields[found];
-            self.path.push(Step::Field(&field.name));
-            let null = json.peek() == Some(b'n') && !field.takes_null();
-            if null {
-                json.word("null")?;
-            }
-            if self.note_field(message, base, found, null) {
-                self.field(field, json)?;
-            } else if !null {
-                json.value()?;
-            }
-            self.path.pop();
+            self.within(Step::Field(&field.name), |encoder| {
+                let null = json.peek() == Some(b'n') && !field.takes_null();
+                if null {
+                    json.word("null")?;
+                }
+                if encoder.note_field(message, base, found, null) {
+                    encoder.field(field, json)?;
+                } else if !null {
+                    json.value()?;
+                }
+                Ok(())
+            })?;
         }
         self.leave(message, base);
         Ok(())
@@ -228,13 +264,8 @@ impl<'e> Encoder<'e> {
         if self.options.ignore_unknown || self.reasons.len() >= REASONS_MAX {
             return;
         }
-        let mut path = self.path_text();
-        if !path.is_empty() {
-            path.push('.');
-        }
-        path.push_str(name);
         self.reasons
-            .push(unknown_field(message, name).in_field(path));
+            .push(unknown_field(message, name).in_field(name.to_owned()));
     }
 
     /// Encodes the value that comes next, which is not null, into a field.
@@ -266,17 +297,19 @@ impl<'e> Encoder<'e> {
         }
         let mut index = 0;
         while json.element(index == 0)? {
-            self.path.push(Step::Index(index));
-            if !packed {
-                self.tag(field.number, field.ty);
-            }
-            self.value(field.ty, json)?;
-            self.path.pop();
+            self.within(Step::Index(index), |encoder| {
+                if !packed {
+                    encoder.tag(field.number, field.ty);
+                }
+                encoder.value(field.ty, json)
+            })?;
             index += 1;
         }
         match (packed, index) {
             (true, 0) => self.out.truncate(start),
-            (true, _) => close_length(self.out, content),
+            (true, _) => {
+                close_length(self.out, content);
+            }
             (false, _) => {}
         }
         Ok(())
@@ -291,33 +324,52 @@ impl<'e> Encoder<'e> {
         if !json.take(b'{') {
             return self.wrong_kind("a JSON object, as a map must be", json);
         }
-        // Keys as encoded, so that `1` and `1.0` are the same.
-        let mut keys: HashSet<Vec<u8>> = HashSet::new();
+        let base = self.scratch.keys.len();
+        let mut many = HashSet::new();
         let mut first = true;
         while let Some(name) = json.key(first)? {
             first = false;
-            self.path
-                .push(Step::Key(name.chars().take(NAME_SHOWN_MAX).collect()));
-            put_tag(self.out, field.number, LENGTH);
-            let entry = open_length(self.out);
-            put_tag(self.out, 1, value::wire_type(key));
-            let key_start = self.out.len();
-            // A CSV's `True` is a bool, a key's is not.
-            let token = match key {
-                Scalar::Bool if !matches!(&*name, "true" | "false") => Token::Text(&name),
-                _ => Token::Untyped(&name),
-            };
-            if let Err(misread) = value::put_scalar(self.out, key, token) {
-                self.bad(misread);
-            } else if !keys.insert(self.out[key_start..].to_vec()) {
-                self.bad(Misread::new(ReasonKind::Duplicate, "given twice"));
-            }
-            self.tag(2, field.ty);
-            self.value(field.ty, json)?;
-            close_length(self.out, entry);
-            self.path.pop();
+            self.within(Step::Key(&name), |encoder| {
+                put_tag(encoder.out, field.number, LENGTH);
+                let entry = open_length(encoder.out);
+                put_tag(encoder.out, 1, value::wire_type(key));
+                let key_start = encoder.out.len();
+                // A CSV's `True` is a bool, a key's is not.
+                let token = match key {
+                    Scalar::Bool if !matches!(&*name, "true" | "false") => Token::Text(&name),
+                    _ => Token::Untyped(&name),
+                };
+                let put = value::put_scalar(encoder.out, key, token);
+                let written = key_start..encoder.out.len();
+                if let Err(misread) = put {
+                    encoder.bad(misread);
+                } else if !encoder.is_new_key(base, &mut many, &written) {
+                    encoder.bad(Misread::new(ReasonKind::Duplicate, "given twice"));
+                }
+                encoder.tag(2, field.ty);
+                encoder.value(field.ty, json)?;
+                let moved = close_length(encoder.out, entry);
+                let keys = &mut encoder.scratch.keys;
+                keys.push(written.start + moved..written.end + moved);
+                Ok(())
+            })?;
         }
+        self.scratch.keys.truncate(base);
         Ok(())
+    }
+
+    /// Whether none of the map's keys since `base` is encoded like this one: `1` and `1.0` are
+    /// the same. `many` holds them once they are too many to compare one by one.
+    fn is_new_key(&self, base: usize, many: &mut HashSet<Vec<u8>>, written: &Range<usize>) -> bool {
+        let bytes = |key: &Range<usize>| &self.out[key.clone()];
+        let keys = &self.scratch.keys[base..];
+        if keys.len() < KEYS_COMPARED_MAX {
+            return keys.iter().all(|key| bytes(key) != bytes(written));
+        }
+        if many.is_empty() {
+            many.extend(keys.iter().map(|key| bytes(key).to_vec()));
+        }
+        many.insert(bytes(written).to_vec())
     }
 
     fn tag(&mut self, number: u32, ty: ValueType) {
@@ -444,11 +496,7 @@ impl<'e> Encoder<'e> {
 
     /// Runs `f` with a field on the path of messages.
     pub(super) fn in_field(&mut self, field: &'e FieldPlan, f: impl FnOnce(&mut Self)) {
-        let depth = self.path.len();
-        self.path.push(Step::Field(&field.name));
-        f(self);
-        // Text that is no JSON leaves the path where it ended.
-        self.path.truncate(depth);
+        self.within(Step::Field(&field.name), f);
     }
 
     fn wrong_kind(&mut self, expected: &str, json: &mut Scanner<'_>) -> Result<(), Syntax> {

@@ -23,7 +23,7 @@ pub use mapping::{Mapping, SetValue};
 pub use time::{Ambiguous, TimeRules};
 
 use crate::input::{Block, Format, LongRow, Row, Source};
-use crate::schema::RecordPlan;
+use crate::schema::{Column, RecordPlan};
 
 /// What a record is on the wire.
 #[derive(Debug, Clone)]
@@ -45,6 +45,8 @@ pub struct Options {
     pub mapping: Mapping,
     /// Skip fields of a row that the record does not have.
     pub ignore_unknown: bool,
+    /// The columns of the table that JSON records go into, where they are known.
+    pub columns: Option<Vec<Column>>,
 }
 
 /// Why a row is bad. The names stand in reasons files.
@@ -197,7 +199,12 @@ impl Transcoder {
             (Target::Proto(plan), names) => {
                 self.columns = csv_row::Columns::new(plan, names, &self.options)?;
             }
-            (Target::Json, Some(names)) => csv_row::check_names(names)?,
+            (Target::Json, Some(names)) => {
+                csv_row::check_names(names)?;
+                if let Some(columns) = &self.options.columns {
+                    csv_row::check_columns(names, columns)?;
+                }
+            }
             (Target::Json, None) => {}
         }
         Ok(())
@@ -214,9 +221,12 @@ impl Transcoder {
         rows: Range<usize>,
         out: &mut BatchBuilder,
     ) -> Result<(), (usize, RowError)> {
+        // Looked over once; where something is wrong, row by row.
+        let text = std::str::from_utf8(&block.data).ok();
         for index in rows {
             let row = &block.rows[index];
-            if let Err(reasons) = self.row(&block.source, row, block.row(row), out) {
+            let text = text.and_then(|text| text.get(row.start..row.start + row.len));
+            if let Err(reasons) = self.row(block, row, text, out) {
                 let error = RowError {
                     line: row.line,
                     byte: block.first_byte + row.start as u64,
@@ -228,22 +238,26 @@ impl Transcoder {
         Ok(())
     }
 
+    /// `text` is the row, where its block is known to be UTF-8.
     fn row(
         &mut self,
-        source: &Source,
+        block: &Block,
         row: &Row,
-        bytes: &[u8],
+        text: Option<&str>,
         out: &mut BatchBuilder,
     ) -> Result<(), Vec<Reason>> {
         if let Some(fault) = row.fault {
             return Err(vec![Reason::of_row(ReasonKind::Syntax, fault.message())]);
         }
-        let text = std::str::from_utf8(bytes).map_err(|e| {
-            let message = format!("invalid UTF-8 after byte {} of the row", e.valid_up_to());
-            vec![Reason::of_row(ReasonKind::Encoding, message)]
-        })?;
+        let text = match text {
+            Some(text) => text,
+            None => std::str::from_utf8(block.row(row)).map_err(|e| {
+                let message = format!("invalid UTF-8 after byte {} of the row", e.valid_up_to());
+                vec![Reason::of_row(ReasonKind::Encoding, message)]
+            })?,
+        };
         let record = out.begin_record();
-        let result = self.encode(source, row.line, text, out.buffer());
+        let result = self.encode(&block.source, row.line, text, out.buffer());
         let result = result.and_then(|()| match out.record_bytes(record) {
             bytes if bytes > ROW_BYTES_MAX => {
                 let message =

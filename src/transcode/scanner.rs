@@ -72,6 +72,24 @@ impl<'a> Scanner<'a> {
         Ok(Some(name))
     }
 
+    /// Takes the next member's name with its colon if it is this one, as [`FieldPlan::key`]
+    /// writes it; otherwise nothing is taken.
+    ///
+    /// [`FieldPlan::key`]: crate::schema::plan::FieldPlan::key
+    #[inline]
+    pub(super) fn key_is(&mut self, first: bool, key: &[u8]) -> bool {
+        let start = self.at;
+        if first || self.take(b',') {
+            self.peek();
+            if self.text.as_bytes()[self.at..].starts_with(key) {
+                self.at += key.len();
+                return true;
+            }
+        }
+        self.at = start;
+        false
+    }
+
     /// After `[` or an element: whether another element follows.
     pub(super) fn element(&mut self, first: bool) -> Result<bool, Syntax> {
         if self.take(b']') {
@@ -92,14 +110,14 @@ impl<'a> Scanner<'a> {
         self.fail("expected a value")
     }
 
-    /// Takes a number; the text is returned as it stands.
-    pub(super) fn number(&mut self) -> Result<&'a str, Syntax> {
-        let rest = &self.text[self.at..];
-        let Some(len) = number_len(rest.as_bytes()) else {
+    /// Takes a number.
+    #[inline]
+    pub(super) fn number(&mut self) -> Result<Number<'a>, Syntax> {
+        let Some(number) = Number::begin(&self.text[self.at..]) else {
             return self.fail("not a JSON number");
         };
-        self.at += len;
-        Ok(&rest[..len])
+        self.at += number.text.len();
+        Ok(number)
     }
 
     /// Takes a string, with its escapes resolved.
@@ -125,15 +143,31 @@ impl<'a> Scanner<'a> {
     }
 
     /// The end of the run of plain characters that begins here: a quote or a backslash.
+    #[inline]
     fn plain_run(&mut self, start: usize) -> Result<usize, Syntax> {
-        let bytes = &self.text.as_bytes()[start..];
-        match bytes
-            .iter()
-            .position(|&b| matches!(b, b'"' | b'\\') || b < 0x20)
-        {
-            Some(n) if bytes[n] >= 0x20 => Ok(start + n),
-            Some(n) => {
-                self.at = start + n;
+        let bytes = self.text.as_bytes();
+        let mut at = start;
+        // Eight at a time; the lowest byte that is marked is always right.
+        while let Some(eight) = bytes.get(at..).and_then(|rest| rest.first_chunk()) {
+            let marked = not_plain(u64::from_le_bytes(*eight));
+            if marked != 0 {
+                at += marked.trailing_zeros() as usize / 8;
+                return self.run_ends(at);
+            }
+            at += 8;
+        }
+        let rest = bytes.get(at..).unwrap_or_default();
+        let plain = |b: &&u8| **b >= 0x20 && !matches!(**b, b'"' | b'\\');
+        at += rest.iter().take_while(plain).count();
+        self.run_ends(at)
+    }
+
+    #[inline]
+    fn run_ends(&mut self, at: usize) -> Result<usize, Syntax> {
+        match self.text.as_bytes().get(at) {
+            Some(b) if *b >= 0x20 => Ok(at),
+            Some(_) => {
+                self.at = at;
                 self.fail("a control character in a string")
             }
             None => {
@@ -287,43 +321,108 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// The length of the JSON number that `text` begins with.
-fn number_len(text: &[u8]) -> Option<usize> {
-    let digits = |from: usize| {
-        text[from..]
-            .iter()
-            .take_while(|b| b.is_ascii_digit())
-            .count()
-    };
-    let mut at = usize::from(text.first() == Some(&b'-'));
-    at += match digits(at) {
-        0 => return None,
-        _ if text[at] == b'0' => 1,
-        n => n,
-    };
-    if text.get(at) == Some(&b'.') {
-        match digits(at + 1) {
-            0 => return None,
-            n => at += 1 + n,
+/// Marks the bytes that are a quote, a backslash or a control character, in their highest
+/// bits. Bytes above the first that is marked may be marked wrongly.
+#[inline]
+fn not_plain(eight: u64) -> u64 {
+    const ONES: u64 = u64::MAX / 0xFF;
+    let zero = |bytes: u64| bytes.wrapping_sub(ONES) & !bytes;
+    let control = eight.wrapping_sub(ONES * 0x20) & !eight;
+    let quote = zero(eight ^ (ONES * b'"' as u64));
+    let backslash = zero(eight ^ (ONES * b'\\' as u64));
+    (control | quote | backslash) & (ONES * 0x80)
+}
+
+/// A JSON number: its text, and its value as far as that is plain to see.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Number<'a> {
+    pub text: &'a str,
+    pub negative: bool,
+    /// All digits but the exponent's, as one number; none if they are too many for it.
+    pub mantissa: Option<u64>,
+    /// The value is the mantissa times ten to this power.
+    pub exponent: i32,
+}
+
+/// Digits that surely fit a u64.
+const MANTISSA_DIGITS_MAX: usize = 19;
+
+impl<'a> Number<'a> {
+    /// The number that a text begins with, if what follows cannot belong to it.
+    #[inline]
+    fn begin(text: &'a str) -> Option<Self> {
+        let bytes = text.as_bytes();
+        let mut mantissa = 0u64;
+        // The value is of no use once it has wrapped around.
+        let mut digits = |from: usize| {
+            let mut at = from;
+            while let Some(b) = bytes.get(at).filter(|b| b.is_ascii_digit()) {
+                mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(b - b'0'));
+                at += 1;
+            }
+            at
+        };
+        let negative = bytes.first() == Some(&b'-');
+        let start = usize::from(negative);
+        let mut at = digits(start);
+        let mut count = at - start;
+        if count == 0 || count > 1 && bytes[start] == b'0' {
+            return None;
+        }
+        let mut exponent = 0;
+        if bytes.get(at) == Some(&b'.') {
+            let end = digits(at + 1);
+            let fraction = end - at - 1;
+            if fraction == 0 {
+                return None;
+            }
+            at = end;
+            count += fraction;
+            exponent = -i32::try_from(fraction).unwrap_or(i32::MAX);
+        }
+        let mut mantissa = (count <= MANTISSA_DIGITS_MAX).then_some(mantissa);
+        if matches!(bytes.get(at), Some(b'e' | b'E')) {
+            let sign = usize::from(matches!(bytes.get(at + 1), Some(b'+' | b'-')));
+            let from = at + 1 + sign;
+            let rest = bytes.get(from..).unwrap_or_default();
+            let length = rest.iter().take_while(|b| b.is_ascii_digit()).count();
+            if length == 0 {
+                return None;
+            }
+            at = from + length;
+            match text[from - sign..at].parse::<i32>() {
+                Ok(power) => exponent = exponent.saturating_add(power),
+                Err(_) => mantissa = None,
+            }
+        }
+        match bytes.get(at) {
+            // `01` and `1a` are no numbers, rather than a number and something else.
+            Some(b) if b.is_ascii_alphanumeric() || *b == b'.' => None,
+            _ => Some(Self {
+                text: &text[..at],
+                negative,
+                mantissa,
+                exponent,
+            }),
         }
     }
-    if matches!(text.get(at), Some(b'e' | b'E')) {
-        let sign = usize::from(matches!(text.get(at + 1), Some(b'+' | b'-')));
-        match digits(at + 1 + sign) {
-            0 => return None,
-            n => at += 1 + sign + n,
-        }
+
+    /// The value, if it is written as a plain integer of 64 bits.
+    #[inline]
+    pub(super) fn whole(&self) -> Option<i64> {
+        let value = i64::try_from(self.mantissa?).ok()?;
+        (self.exponent == 0).then_some(if self.negative { -value } else { value })
     }
-    // `01` and `1a` are no numbers, rather than a number and something else.
-    match text.get(at) {
-        Some(b) if b.is_ascii_alphanumeric() || *b == b'.' => None,
-        _ => Some(at),
+
+    /// The number that a text is.
+    pub(super) fn parse(text: &'a str) -> Option<Self> {
+        Self::begin(text).filter(|number| number.text.len() == text.len())
     }
 }
 
 /// Whether the whole text is one JSON number.
 pub(super) fn is_number(text: &str) -> bool {
-    number_len(text.as_bytes()) == Some(text.len())
+    Number::parse(text).is_some()
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::number::{self, Misfit};
+use super::scanner::Number;
 use super::time::{self, TimeRules};
 use super::wire::{FIXED32, FIXED64, LENGTH, VARINT, put_bytes, put_varint};
 use super::{Reason, ReasonKind};
@@ -16,8 +17,8 @@ use crate::schema::plan::{EnumPlan, Scalar, ValueType};
 /// A scalar as the row gives it.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Token<'t> {
-    /// A JSON number, as it is written.
-    Number(&'t str),
+    /// A JSON number.
+    Number(Number<'t>),
     /// A JSON string.
     Text(&'t str),
     /// `true` or `false`.
@@ -26,7 +27,26 @@ pub(super) enum Token<'t> {
     Untyped(&'t str),
 }
 
-impl Token<'_> {
+impl<'t> Token<'t> {
+    /// The text of a number or string.
+    fn text(self) -> Option<&'t str> {
+        match self {
+            Self::Number(number) => Some(number.text),
+            Self::Text(text) | Self::Untyped(text) => Some(text),
+            Self::Bool(_) => None,
+        }
+    }
+
+    /// The value of what is written as a plain integer, as nearly all integers are.
+    #[inline]
+    fn whole(self) -> Option<i64> {
+        match self {
+            Self::Number(number) => number.whole(),
+            Self::Text(text) | Self::Untyped(text) => Number::parse(text)?.whole(),
+            Self::Bool(_) => None,
+        }
+    }
+
     /// For messages: strings in quotes, long values cut.
     fn show(self) -> String {
         const SHOWN_MAX: usize = 60;
@@ -35,7 +55,7 @@ impl Token<'_> {
             None => text.to_owned(),
         };
         match self {
-            Self::Number(text) => cut(text),
+            Self::Number(number) => cut(number.text),
             Self::Text(text) | Self::Untyped(text) => format!("{:?}", cut(text)),
             Self::Bool(value) => value.to_string(),
         }
@@ -146,7 +166,7 @@ pub(super) fn put(
             put_varint(out, us as u64);
         }
         ValueType::Decimal { precision, scale } => {
-            let (Token::Number(text) | Token::Text(text) | Token::Untyped(text)) = token else {
+            let Some(text) = token.text() else {
                 return Err(not_a(token, "decimal number"));
             };
             let ty = format!("DECIMAL({precision},{scale})");
@@ -173,10 +193,8 @@ pub(super) fn put(
         }
         // The caller hands over the JSON text of a VARIANT; a message is no scalar.
         ValueType::Variant(_) => match token {
-            Token::Number(text) | Token::Text(text) | Token::Untyped(text) => {
-                put_bytes(out, text.as_bytes())
-            }
             Token::Bool(value) => put_bytes(out, value.to_string().as_bytes()),
+            other => put_bytes(out, other.text().unwrap_or_default().as_bytes()),
         },
         ValueType::Message(_) => return Err(not_a(token, "JSON object")),
     }
@@ -251,17 +269,28 @@ fn put_small(
     Ok(())
 }
 
+#[inline]
 fn small(token: Token<'_>, ty: &str, min: i32, max: i32) -> Result<i32, Misread> {
+    if let Some(value) = token.whole().and_then(|value| i32::try_from(value).ok())
+        && (min..=max).contains(&value)
+    {
+        return Ok(value);
+    }
     Ok(whole(token, ty, min.into(), max.into())? as i32)
 }
 
+#[inline]
 fn long(token: Token<'_>, ty: &str) -> Result<i64, Misread> {
+    if let Some(value) = token.whole() {
+        return Ok(value);
+    }
     Ok(whole(token, ty, i64::MIN.into(), i64::MAX.into())? as i64)
 }
 
-/// A whole number between two bounds.
+/// A whole number between two bounds, however it is written.
+#[cold]
 fn whole(token: Token<'_>, ty: &str, min: i128, max: i128) -> Result<i128, Misread> {
-    let (Token::Number(text) | Token::Text(text) | Token::Untyped(text)) = token else {
+    let Some(text) = token.text() else {
         return Err(not_a(token, ty));
     };
     match number::integer(text) {
@@ -278,23 +307,32 @@ fn whole(token: Token<'_>, ty: &str, min: i128, max: i128) -> Result<i128, Misre
                 with_article(ty)
             ),
         )),
-        Err(Misfit::NotANumber) => Err(not_a(token, ty)),
+        Err(Misfit::NotANumber) => {
+            let mut misread = not_a(token, ty);
+            if ty == "int64" && text.parse::<jiff::Timestamp>().is_ok() {
+                let advice = " (--type FIELD=timestamp takes times, and writes microseconds)";
+                misread.message.push_str(advice);
+            }
+            Err(misread)
+        }
     }
 }
 
 fn float<F: std::str::FromStr + FloatLimits>(token: Token<'_>, ty: &str) -> Result<F, Misread> {
-    let text = match token {
-        Token::Number(text) => text,
+    let number = match token {
+        Token::Number(number) => number,
         Token::Text(text) | Token::Untyped(text) => match text {
             "NaN" => return Ok(F::NAN),
             "Infinity" => return Ok(F::INFINITY),
             "-Infinity" => return Ok(F::NEG_INFINITY),
-            text if super::scanner::is_number(text) => text,
-            _ => return Err(not_a(token, ty)),
+            text => Number::parse(text).ok_or_else(|| not_a(token, ty))?,
         },
         Token::Bool(_) => return Err(not_a(token, ty)),
     };
-    let value: F = text.parse().map_err(|_| not_a(token, ty))?;
+    if let Some(value) = F::exactly(&number) {
+        return Ok(value);
+    }
+    let value: F = number.text.parse().map_err(|_| not_a(token, ty))?;
     if value.is_finite() {
         return Ok(value);
     }
@@ -310,10 +348,14 @@ trait FloatLimits: Copy {
     const INFINITY: Self;
     const NEG_INFINITY: Self;
     fn is_finite(self) -> bool;
+    /// The nearest value, where one operation on values that are exact finds it: a mantissa
+    /// and a power of ten that the type holds exactly (Clinger, "How to read floating point
+    /// numbers accurately").
+    fn exactly(number: &Number<'_>) -> Option<Self>;
 }
 
 macro_rules! float_limits {
-    ($($float:ty),*) => {$(
+    ($($float:ident $powers:literal),*) => {$(
         impl FloatLimits for $float {
             const NAN: Self = <$float>::NAN;
             const INFINITY: Self = <$float>::INFINITY;
@@ -321,10 +363,30 @@ macro_rules! float_limits {
             fn is_finite(self) -> bool {
                 <$float>::is_finite(self)
             }
+            #[inline]
+            fn exactly(number: &Number<'_>) -> Option<Self> {
+                const POWERS: [$float; $powers + 1] = {
+                    let mut powers = [1.0; $powers + 1];
+                    let mut at = 1;
+                    while at < powers.len() {
+                        powers[at] = powers[at - 1] * 10.0;
+                        at += 1;
+                    }
+                    powers
+                };
+                let mantissa = number.mantissa.filter(|m| m >> $float::MANTISSA_DIGITS == 0)?;
+                let power = *POWERS.get(number.exponent.unsigned_abs() as usize)?;
+                let value = match number.exponent {
+                    ..0 => mantissa as $float / power,
+                    0.. => mantissa as $float * power,
+                };
+                Some(if number.negative { -value } else { value })
+            }
         }
     )*};
 }
-float_limits!(f32, f64);
+// The largest powers of ten that are exact.
+float_limits!(f32 10, f64 22);
 
 fn boolean(token: Token<'_>) -> Result<bool, Misread> {
     match token {

@@ -30,12 +30,12 @@ pub(super) fn open_length(out: &mut Vec<u8>) -> usize {
 }
 
 /// Writes the length of all that was put since [`open_length`]. Only content of 128 bytes
-/// and more is moved, by the bytes that its length needs beyond the first.
-pub(super) fn close_length(out: &mut Vec<u8>, start: usize) {
+/// and more is moved, by the bytes that its length needs beyond the first; returns how many.
+pub(super) fn close_length(out: &mut Vec<u8>, start: usize) -> usize {
     let len = out.len() - start;
     if len < 0x80 {
         out[start - 1] = len as u8;
-        return;
+        return 0;
     }
     let mut varint = Vec::with_capacity(10);
     put_varint(&mut varint, len as u64);
@@ -43,6 +43,7 @@ pub(super) fn close_length(out: &mut Vec<u8>, start: usize) {
     out.resize(out.len() + extra, 0);
     out.copy_within(start..start + len, start + extra);
     out[start - 1..start + extra].copy_from_slice(&varint);
+    extra
 }
 
 #[cfg(test)]
@@ -55,7 +56,11 @@ mod tests {
             let mut out = vec![7];
             let start = open_length(&mut out);
             out.extend((0..len).map(|i| i as u8));
-            close_length(&mut out, start);
+            let moved = close_length(&mut out, start);
+            assert_eq!(
+                out[start + moved..],
+                (0..len).map(|i| i as u8).collect::<Vec<_>>()
+            );
             let mut expected = vec![7];
             put_bytes(
                 &mut expected,

@@ -38,7 +38,6 @@ fn a_refused_row_ends_the_load_with_its_line() {
     exit 4
     error: rows.ndjson:3: the service refused the row: InvalidArgument: table main.default.air_quality, offset 1, record 0: refused on purpose, it holds "poison"
       hint: --max-errors 10 --rejects bad.ndjson loads the good rows and keeps the bad ones
-      go on with: zerobus ingest --table main.default.air_quality --proto SRC/samples/air_quality.proto -o json --progress none --recovery-backoff 10ms rows.ndjson
     "#);
     assert_eq!(ran.summary()["error"]["line"], 3);
     assert_eq!(

@@ -16,7 +16,7 @@ fn request(server: &Server, line: &str, more: &str) -> (String, String) {
     let mut tcp = TcpStream::connect(server.address()).unwrap();
     write!(
         tcp,
-        "{line} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{more}\r\n"
+        "{line} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{more}\r\n"
     )
     .unwrap();
     let mut answer = String::new();
@@ -64,6 +64,38 @@ fn table(status: &Value) -> &Value {
     let tables = status["tables"]["shown"].as_array().unwrap();
     assert_eq!(tables.len(), 1, "{status:#}");
     &tables[0]
+}
+
+#[test]
+fn a_browser_is_not_led_here_by_another_name() {
+    let rig = Rig::new();
+    let status = |server: &Server, host: &str| {
+        let mut tcp = TcpStream::connect(server.address()).unwrap();
+        let request = format!("GET /status.json HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n");
+        write!(tcp, "{request}\r\n").unwrap();
+        let mut answer = String::new();
+        tcp.read_to_string(&mut answer).unwrap();
+        answer["HTTP/1.1 ".len()..][..3].to_owned()
+    };
+    let flags = ["--enforce-grants", "--token-ttl", "5m"];
+    let server = rig.emulator(&flags);
+    for own in ["localhost", "LOCALHOST:1", "127.0.0.1:8585", "[::1]:8585"] {
+        assert_eq!(status(&server, own), "200", "{own}");
+    }
+    for other in [
+        "attacker.example",
+        "localhost.attacker.example:80",
+        "10.0.0.1",
+    ] {
+        assert_eq!(status(&server, other), "403", "{other}");
+    }
+    let modes = json!(["enforce-grants", "token-ttl 300s"]);
+    assert_eq!(self::status(&server)["server"]["modes"], modes);
+    assert_eq!(server.terminate(), 0);
+    // Whoever opens it to others has given it a name.
+    let server = rig.emulator(&["--listen", "0.0.0.0:0"]);
+    assert_eq!(status(&server, "build.example"), "200");
+    assert_eq!(server.terminate(), 0);
 }
 
 #[test]

@@ -123,9 +123,50 @@ fn the_ca_is_kept_and_its_key_is_nobody_elses() {
         "{}",
         ran.stderr
     );
-    rig.file("wh/ca.key", "");
+    for broken in ["", "-----BEGIN PRIVATE KEY-----\n"] {
+        rig.file("wh/ca.key", broken);
+        let ran = rig.run(&start).exits(1);
+        assert!(ran.stderr.contains("ca.key: "), "{}", ran.stderr);
+        let told = "remove it and ca.pem, and a new CA is made";
+        assert!(ran.stderr.contains(told), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_ca_that_is_not_the_servers_own_is_neither_used_nor_overwritten() {
+    let rig = Rig::new();
+    let start = [
+        "emulator",
+        "--dir",
+        "wh",
+        "--tls",
+        "--listen",
+        "127.0.0.1:0",
+    ];
+    std::fs::create_dir(rig.path().join("wh")).unwrap();
+    let mine = rig.file("mine.pem", "precious");
+    let ca = rig.path().join("wh/ca.pem");
+    std::os::unix::fs::symlink(&mine, &ca).unwrap();
+    for _ in 0..2 {
+        let ran = rig.run(&start).exits(1);
+        assert!(
+            ran.stderr.contains("ca.pem: there is no ca.key"),
+            "{}",
+            ran.stderr
+        );
+        assert_eq!(std::fs::read(&mine).unwrap(), b"precious");
+    }
+    std::fs::remove_file(&ca).unwrap();
+    assert_eq!(server(&rig, &[]).terminate(), 0);
+    let key = rig.path().join("wh/ca.key");
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o640)).unwrap();
     let ran = rig.run(&start).exits(1);
-    assert!(ran.stderr.contains("ca.key: "), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("ca.key: others may read"),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stderr.contains("chmod 600"), "{}", ran.stderr);
 }
 
 #[test]

@@ -64,10 +64,19 @@ async fn what_a_token_may_be_asked_for_with() {
     token(&server, &with("scope", Some("openid all-apis"))).await;
     let elsewhere = "api://databricks/workspaces/1234/zerobusDirectWriteApi";
     token(&server, &with("resource", Some(elsewhere))).await;
-    // Id and secret in the form are no HTTP Basic.
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let url = format!("http://{}/oidc/v1/token", server.address());
-    let mut inside = form(&details(TABLE));
+    let right = form(&details(TABLE));
+    for (secret, status) in [("x", 401), ("secret", 200)] {
+        let request = http.post(&url).basic_auth("id", Some(secret)).form(&right);
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), status);
+        assert_eq!(answer.headers()["cache-control"], "no-store");
+        let challenge = answer.headers().get("www-authenticate");
+        assert_eq!(challenge.is_some(), status == 401);
+    }
+    // Id and secret in the form are no HTTP Basic.
+    let mut inside = right.clone();
     inside.push(("client_id", "id".to_owned()));
     inside.push(("client_secret", "secret".to_owned()));
     let inside = http.post(&url).form(&inside).send().await.unwrap();

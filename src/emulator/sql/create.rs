@@ -88,8 +88,10 @@ const NOT_DELTA: &str = "this server writes Delta tables only";
 fn refuse(cursor: &Cursor, refused: &[Refused]) -> Result<(), Problem> {
     match refused.iter().find(|(words, _)| cursor.is(words)) {
         Some((words, reason)) => {
-            let message = format!("{} has no place here: {reason}", words.join(" "));
-            Err(Problem::new(cursor.place(), message))
+            let words = words.join(" ");
+            let message = format!("{words} has no place here: {reason}");
+            let problem = Problem::new(cursor.place(), message);
+            Err(problem.hint(format!("delete {words} and what belongs to it")))
         }
         None => Ok(()),
     }
@@ -110,10 +112,18 @@ pub(super) fn create(cursor: &mut Cursor, session: &Session) -> Result<Option<Ac
     };
     if_not_exists(cursor)?;
     session.object(cursor, kind)?;
-    if cursor.take_word("COMMENT") {
-        cursor.text("a comment in quotes")?;
+    // What Unity Catalog keeps about it, in any order.
+    loop {
+        if cursor.take_word("COMMENT") {
+            cursor.text("a comment in quotes")?;
+        } else if cursor.take_words(&["MANAGED", "LOCATION"]) {
+            cursor.text("a location in quotes")?;
+        } else if cursor.take_words(&["WITH", "DBPROPERTIES"]) {
+            properties(cursor)?;
+        } else {
+            return Ok(None);
+        }
     }
-    Ok(None)
 }
 
 fn if_not_exists(cursor: &mut Cursor) -> Result<bool, Problem> {

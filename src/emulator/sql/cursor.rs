@@ -155,6 +155,11 @@ impl<'t> Cursor<'t> {
         }
     }
 
+    /// Leaves what stands here unread.
+    pub(super) fn skip(&mut self) {
+        self.advance();
+    }
+
     /// Whether these keywords and signs follow, in any case.
     pub(super) fn is(&self, words: &[&str]) -> bool {
         let follows = |(token, word): (&Token, &&str)| match &token.kind {

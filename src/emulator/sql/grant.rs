@@ -42,7 +42,21 @@ pub(super) fn change(
     }
     let object = session.object(cursor, kind)?;
     cursor.expect(direction)?;
-    let principal = cursor.name("a principal, in backticks")?.to_owned();
+    let place = cursor.place();
+    let in_backticks = "a principal other than letters, digits and _ stands in backticks";
+    let what = "a principal, in backticks";
+    if cursor.is_text() || cursor.is_number() {
+        return Err(cursor.expected(what).hint(in_backticks));
+    }
+    let principal = cursor.name(what)?.to_owned();
+    if cursor.is(&["-"]) || cursor.is(&["@"]) || cursor.is(&["."]) {
+        return Err(cursor
+            .expected("the end of the principal")
+            .hint(in_backticks));
+    }
+    if principal.trim().is_empty() {
+        return Err(Problem::new(place, "a principal without a name"));
+    }
     Ok(Change {
         privileges: given.into_iter().map(|(privilege, _)| privilege).collect(),
         object,

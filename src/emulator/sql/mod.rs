@@ -140,13 +140,28 @@ fn statements(text: &str) -> Result<Vec<Statement>, Problem> {
 fn statement(cursor: &mut Cursor, session: &mut Session) -> Result<Option<Action>, Problem> {
     if cursor.take_word("CREATE") {
         create::create(cursor, session)
-    } else if cursor.take_word("USE") {
+    } else if cursor.is(&["SET", "CATALOG"]) || cursor.is(&["USE"]) {
+        let _ = cursor.take_word("SET") || cursor.take_word("USE");
         session.enter(cursor)?;
         Ok(None)
     } else if cursor.take_word("GRANT") {
         grant::change(cursor, session, "TO").map(|change| Some(Action::Grant(change)))
     } else if cursor.take_word("REVOKE") {
         grant::change(cursor, session, "FROM").map(|change| Some(Action::Revoke(change)))
+    } else if cursor.take_words(&["COMMENT", "ON"]) {
+        while !cursor.is(&["IS"]) && !cursor.is_at_end() && !cursor.is(&[";"]) {
+            cursor.skip();
+        }
+        cursor.expect("IS")?;
+        if !cursor.take_word("NULL") {
+            cursor.text("a comment in quotes")?;
+        }
+        Ok(None)
+    } else if let Some(verb) = ["DROP", "ALTER"].iter().find(|verb| cursor.is(&[verb])) {
+        let message =
+            format!("{verb} has no place here: tables and their columns stay as they are");
+        let hint = "delete the statement; a table is removed with its directory under --dir";
+        Err(Problem::new(cursor.place(), message).hint(hint))
     } else {
         Err(cursor.expected("CREATE TABLE, CREATE CATALOG, CREATE SCHEMA, USE, GRANT or REVOKE"))
     }

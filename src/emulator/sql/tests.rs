@@ -207,7 +207,15 @@ fn clauses_in_any_order_and_form() {
         parsed("CREATE TABLE table.schema.comment (comment STRING, check INT, `not` INT, 2nd INT)"),
         "table.schema.comment (comment STRING, check INT, not INT, 2nd INT)"
     );
-    for nothing in ["", " ; -- only this\n;", "/* */"] {
+    for nothing in [
+        "",
+        " ; -- only this\n;",
+        "/* */",
+        "SET CATALOG c",
+        "CREATE CATALOG c MANAGED LOCATION 's3://x' COMMENT 'y'",
+        "CREATE SCHEMA c.s COMMENT 'y' WITH DBPROPERTIES (a = 'b') MANAGED LOCATION 'x'",
+        "COMMENT ON COLUMN c.s.t.x IS 'y'; COMMENT ON TABLE c.s.t IS NULL",
+    ] {
         assert!(statements(nothing).unwrap().is_empty());
     }
 }

@@ -129,6 +129,7 @@ impl Choices {
             cells: self.cells.clone(),
             mapping: Mapping::new(&self.record.plan, &map, set).expect("fields of every record"),
             ignore_unknown: self.ignore_unknown,
+            columns: None,
         };
         Transcoder::new(target, options)
     }

@@ -102,6 +102,13 @@ async fn alone() -> Vec<Refusal> {
                 one(name(Type::Message, ".Row.Other")),
             ),
             (
+                "an enum value's name of 129 bytes",
+                proto_stream(&message(&format!(
+                    "syntax = \"proto2\"; message Row {{ enum Kind {{ {} = 0; }} optional Kind kind = 1; }}",
+                    "N".repeat(129)
+                ))),
+            ),
+            (
                 "an enum that there is not",
                 one(name(Type::Enum, ".Row.Kind")),
             ),

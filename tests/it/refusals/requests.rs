@@ -6,7 +6,7 @@ use zerobus::wire::ingest_record_batch_request::Batch;
 use zerobus::wire::ingest_record_request::Record;
 use zerobus::wire::{
     AvroRecordBatch, EphemeralStreamRequest, IngestRecordBatchRequest, IngestRecordRequest,
-    JsonRecordBatch,
+    JsonRecordBatch, ProtoEncodedRecordBatch,
 };
 
 use crate::wire::{AUTHORIZATION, Rig, TABLE, TABLE_KEY, call, details, json_stream};
@@ -87,6 +87,13 @@ pub async fn refusals() -> Vec<Refusal> {
             "10 MiB and a byte in two records",
             Kind::Json,
             Kind::Json.records(&[ROW, &large[..large.len() - ROW.len()]]),
+        ),
+        Case::batch(
+            "4,194,304 records of no bytes",
+            Kind::Proto,
+            Batch::ProtoEncodedBatch(ProtoEncodedRecordBatch {
+                records: vec![Bytes::new(); 4 << 20],
+            }),
         ),
         Case::batch(
             "a message of 32 MiB",

@@ -60,6 +60,12 @@ async fn missing() -> Vec<Refusal> {
             "--auto-create: names that differ in case only",
             "optional int32 v = 1; optional int32 V = 2;".into(),
         ),
+        (
+            "--auto-create: 2,001 columns",
+            (1..=2_001)
+                .map(|n| format!("optional int32 v{n} = {n};"))
+                .collect(),
+        ),
     ] {
         let row = message(&format!("syntax = \"proto2\"; message Row {{ {fields} }}"));
         let status = rig.open(proto_stream(&row)).await.refusal().await;

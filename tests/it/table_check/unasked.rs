@@ -9,13 +9,13 @@ use crate::rig::{AIR, Ran, Rig, air_row, sample};
 
 /// An HTTP server that gives these answers to requests for tables, the last one again and
 /// again, and a token to everybody. It keeps what it was asked.
-struct Catalog {
-    url: String,
+pub(super) struct Catalog {
+    pub(super) url: String,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Catalog {
-    fn new(answers: &[(u16, &str)]) -> Self {
+    pub(super) fn new(answers: &[(u16, &str)]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let asked: Arc<Mutex<Vec<String>>> = Arc::default();
@@ -71,7 +71,7 @@ impl Catalog {
 const ASK: &str = "GET /api/2.1/unity-catalog/tables/main.default.air_quality HTTP/1.1";
 
 /// A load whose catalog is another server than the one that takes the rows.
-fn ingest_beside(catalog: &str, more: &[&str]) -> Ran {
+pub(super) fn ingest_beside(catalog: &str, more: &[&str]) -> Ran {
     let rig = Rig::new();
     let server = rig.emulator(&["--auto-create", "--no-auth"]);
     rig.file("row.ndjson", air_row(1));
@@ -91,13 +91,13 @@ fn a_catalog_that_gives_no_table_is_a_warning_or_a_failure() {
             (404, "<html>nothing here</html>"),
             "answered 404 Not Found: <html>nothing here</html>",
             1,
-            "refused",
+            "settings",
         ),
         (
             (404, "{\"error_code\":\"ENDPOINT_NOT_FOUND\"}"),
             "answered 404 Not Found: ENDPOINT_NOT_FOUND",
             1,
-            "refused",
+            "settings",
         ),
         (
             (
@@ -120,30 +120,36 @@ fn a_catalog_that_gives_no_table_is_a_warning_or_a_failure() {
             5,
             "unavailable",
         ),
-        ((302, ""), "answered 302 Found", 1, "refused"),
+        ((302, ""), "answered 302 Found", 1, "settings"),
         (
             (200, "{\"columns\":[]}"),
             "is no table: it names no columns",
             1,
-            "refused",
+            "settings",
         ),
-        ((200, "[[["), "is no table: ", 1, "refused"),
+        ((200, "[[["), "is no table: ", 1, "settings"),
         (
             (200, &endless),
             "answered more than 16777216 bytes",
             1,
-            "refused",
+            "settings",
         ),
     ] {
         let catalog = Catalog::new(&[answer]);
-        let ran = ingest_beside(&catalog.url, &[]).exits(0);
+        let ran = ingest_beside(&catalog.url, &["--no-recovery"]).exits(0);
         let told = "warning: the table's schema was not checked: ";
         assert!(
             ran.stderr.starts_with(told) && ran.stderr.lines().count() == 1,
             "{ran:#?}"
         );
-        assert!(ran.stderr.contains(warning), "{warning}: {ran:#?}");
-        let ran = ingest_beside(&catalog.url, &["--table-check", "require"]).exits(code);
+        // A stream that is refused says the same once more.
+        let shown = match kind {
+            "credentials" => "Unity Catalog refuses the credentials",
+            _ => warning,
+        };
+        assert!(ran.stderr.contains(shown), "{shown}: {ran:#?}");
+        let require = ["--no-recovery", "--table-check", "require"];
+        let ran = ingest_beside(&catalog.url, &require).exits(code);
         assert!(ran.stderr.contains(warning), "{warning}: {ran:#?}");
         assert_eq!(ran.summary()["error"]["kind"], kind, "{ran:#?}");
         assert_eq!(ran.summary()["records"]["read"], 0);
@@ -180,11 +186,15 @@ fn a_catalog_that_gives_no_table_is_a_warning_or_a_failure() {
 fn what_may_pass_is_tried_again_and_a_dead_token_replaced_once() {
     let columns = r#"{"columns":[{"name":"device_name","type_text":"string"},{"name":"temp",
         "type_name":"INT"},{"name":"humidity","type_json":"\"long\""}]}"#;
-    let catalog = Catalog::new(&[(503, ""), (429, ""), (200, columns)]);
-    ingest_beside(&catalog.url, &["--table-check", "require"]).exits(0);
     let token = "POST /oidc/v1/token HTTP/1.1 ";
     let ask = |token: &str| format!("{ASK} {token}");
-    assert_eq!(catalog.asked(), [token, &ask("t0"), &ask("t0"), &ask("t0")]);
+    for how in ["require", "auto"] {
+        let catalog = Catalog::new(&[(503, ""), (429, ""), (200, columns)]);
+        let how = ["--recovery-retries", "1", "--table-check", how];
+        let ran = ingest_beside(&catalog.url, &how).exits(0);
+        assert!(!ran.stderr.contains("not checked"), "{ran:#?}");
+        assert_eq!(catalog.asked(), [token, &ask("t0"), &ask("t0"), &ask("t0")]);
+    }
 
     let catalog = Catalog::new(&[(401, ""), (200, columns)]);
     let ran = ingest_beside(&catalog.url, &[]).exits(0);

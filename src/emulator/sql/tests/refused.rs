@@ -103,9 +103,19 @@ GRANT SELECT TO p
 GRANT SELECT ON c.s.t FROM p
 => 1:23: expected "TO", found "FROM"
 GRANT SELECT ON c.s.t TO 'p'
-=> 1:26: expected a principal, in backticks, found "'p'"
+=> 1:26: expected a principal, in backticks, found "'p'" (a principal other than letters, digits and _ stands in backticks)
 GRANT SELECT ON c.s.t TO 1-2
-=> 1:26: expected a principal, in backticks, found "1"
+=> 1:26: expected a principal, in backticks, found "1" (a principal other than letters, digits and _ stands in backticks)
+GRANT SELECT ON c.s.t TO x-y
+=> 1:27: expected the end of the principal, found "-" (a principal other than letters, digits and _ stands in backticks)
+GRANT SELECT ON c.s.t TO ` `
+=> 1:26: a principal without a name
+COMMENT ON TABLE c.s.t
+=> 1:23: expected "IS", found the end
+DROP TABLE c.s.t
+=> 1:1: DROP has no place here: tables and their columns stay as they are (delete the statement; a table is removed with its directory under --dir)
+CREATE TABLE a.b.c (x INT) CLUSTER BY (x)
+=> 1:28: CLUSTER BY has no place here: this server does not cluster; rows are the same without it (delete CLUSTER BY and what belongs to it)
 GRANT SELECT ON SCHEMA s TO p
 => 1:24: "s" is no full name, expected catalog.schema
 GRANT SELECT, USE CATALOG ON SCHEMA c.s TO p
