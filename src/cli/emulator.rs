@@ -19,7 +19,7 @@ Examples:
     zerobus emulator --dir wh --auto-create --fault close:after=50000 --fault drop:after=9000,p=0.1
 
 It prints the lines to export for a loader in another shell. SIGTERM or Ctrl-C commits what
-was accepted and ends it.";
+was accepted and ends it, the second one without waiting for clients to take their answers.";
 
 /// At most 90 columns, so that nothing is wrapped.
 const FAULTS: &str = "\

@@ -136,6 +136,31 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_transports_own_codes_say_nothing_of_the_server() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("connection error detected: {0}")]
+        struct Broken(&'static str);
+        let of = |code, words| {
+            let mut status = Status::new(code, "h2 protocol error");
+            status.set_source(std::sync::Arc::new(Broken(words)));
+            fault(&status)
+        };
+        for code in [
+            Code::ResourceExhausted,
+            Code::PermissionDenied,
+            Code::Unknown,
+        ] {
+            assert_eq!(of(code, "calm").class, FaultClass::Transient, "{code:?}");
+        }
+        let told = of(Code::ResourceExhausted, "b\"header_list_way_too_large\"");
+        assert_eq!(told.class, FaultClass::Unreadable);
+        assert!(told.message.contains("too long for HTTP/2"), "{told}");
+        let unsaid = fault(&Status::invalid_argument(""));
+        assert_eq!(unsaid.class, FaultClass::Invalid);
+        assert!(unsaid.message.contains("one too long for HTTP/2"));
+    }
+
+    #[test]
     fn every_code_has_its_class() {
         use FaultClass::{Credentials, Invalid, NotFound, Refused, Throttled, Transient};
         for (code, class) in [

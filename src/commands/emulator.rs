@@ -65,11 +65,14 @@ pub(super) async fn run(args: EmulatorArgs) -> Result<u8, Failure> {
          export DATABRICKS_CLIENT_ID={id}\n\
          {secret}\n"
     ))?;
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-    emulator.shutdown().await?;
+    let mut signalled = async || {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    };
+    signalled().await;
+    emulator.shutdown_or(signalled()).await?;
     Ok(exit::OK)
 }
 

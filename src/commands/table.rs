@@ -10,7 +10,7 @@ use super::record::declared;
 use crate::cli::{IngestArgs, TableCheckArg};
 use crate::error::{Failure, Kind};
 use crate::schema::plan::ValueType;
-use crate::schema::{CatalogTable, RecordPlan, check, message_name, message_of_table};
+use crate::schema::{CatalogTable, RecordPlan, check, message_name};
 use crate::transcode::Target;
 
 /// Problems that one message names; so many have one cause.
@@ -90,10 +90,7 @@ impl Record {
         let plan = match self {
             Self::Json => return Ok(Target::Json),
             Self::Declared(message) => RecordPlan::over_table(message, types, columns)?,
-            Self::OfTable => {
-                let message = message_of_table(&args.table, columns)?;
-                RecordPlan::over_table(&message, types, columns)?
-            }
+            Self::OfTable => RecordPlan::of_table(&args.table, types, columns)?,
         };
         if let Known::Table(table) = known {
             fits(args, &plan, table)?;

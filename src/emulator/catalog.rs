@@ -84,10 +84,11 @@ impl Catalog {
         tables.iter().map(figures).collect()
     }
 
-    /// Waits until what was queued is committed. Streams must have ended before.
+    /// Waits until streams have no more to write, as they are told to stop, and all of it is
+    /// committed. No table is opened meanwhile, or it would have two writers.
     pub(super) async fn close(&self) {
-        let tables = std::mem::take(&mut *self.tables.lock().await);
-        for (_, Open { table, writer }) in tables {
+        let mut tables = self.tables.lock().await;
+        for (_, Open { table, writer }) in tables.drain() {
             drop(table);
             // A writer that ended abnormally has told its streams.
             let _ = writer.await;

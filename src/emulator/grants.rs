@@ -23,6 +23,8 @@ pub(super) struct Grants {
     path: PathBuf,
     /// Whether anybody asks for them.
     enforced: bool,
+    /// Whether they differ from what is kept.
+    changed: bool,
     held: BTreeMap<(String, Object), BTreeSet<Privilege>>,
 }
 
@@ -51,12 +53,16 @@ impl Grants {
         Ok(Self {
             path,
             enforced,
+            changed: false,
             held,
         })
     }
 
     /// Keeps the grants: the file is the old one or the new one, whatever happens.
     pub(super) fn save(&self) -> Result<(), EmulatorError> {
+        if !self.changed {
+            return Ok(());
+        }
         self.write().map_err(|source| EmulatorError::Directory {
             path: self.path.clone(),
             source,
@@ -65,6 +71,7 @@ impl Grants {
 
     pub(super) fn grant(&mut self, principal: &str, object: &Object, privileges: &[Privilege]) {
         let key = (principal.to_owned(), object.clone());
+        self.changed = true;
         self.held.entry(key).or_default().extend(privileges);
     }
 
@@ -72,6 +79,7 @@ impl Grants {
     /// or of ALL PRIVILEGES, stays, as in Unity Catalog.
     pub(super) fn revoke(&mut self, principal: &str, object: &Object, privileges: &[Privilege]) {
         let key = (principal.to_owned(), object.clone());
+        self.changed = true;
         if let Some(held) = self.held.get_mut(&key) {
             held.retain(|privilege| !privileges.contains(privilege));
             if held.is_empty() {

@@ -38,6 +38,7 @@ mod upkeep;
 mod wire_format;
 
 use std::fs::{File, TryLockError};
+use std::future::pending;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -49,6 +50,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::transport::server::{Router, TcpIncoming};
@@ -78,8 +80,9 @@ const CONNECTION_WINDOW_BYTES: u32 = 32 << 20;
 const FRAME_BYTES_MAX: u32 = 1 << 20;
 /// One request on the wire: the 10 MiB of record bytes and the framing of very small records.
 const REQUEST_BYTES_MAX: usize = 32 << 20;
-/// How long open connections may take to end once the server is told to.
-const SHUTDOWN_GRACE: Duration = Duration::from_secs(30);
+/// How long open connections may take to end once everything is committed: acknowledgements
+/// are on their way, but nothing else is lost.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(3);
 /// How long the service's own tokens are valid.
 const TOKEN_TTL: Duration = Duration::from_secs(3_600);
 /// Held while a server works on a directory.
@@ -105,7 +108,7 @@ pub struct Options {
     pub enforce_grants: bool,
     /// Make a table that does not exist from the first stream's descriptor.
     pub auto_create: bool,
-    /// Statements to carry out before the server listens, in this order.
+    /// Statements to carry out before anybody is served, in this order.
     pub scripts: Vec<SqlScript>,
     /// Least spacing of Delta commits of one table; zero: as soon as rows wait and the last commit ended.
     pub commit_interval: Duration,
@@ -223,12 +226,12 @@ impl EmulatorError {
 }
 
 impl Emulator {
-    /// Makes the directory if needed, locks it, carries out the scripts, binds the address
+    /// Makes the directory if needed, locks it, binds the address, carries out the scripts
     /// and serves on the current tokio runtime.
     ///
     /// # Errors
-    /// A script cannot be carried out, the directory cannot be used or is held by another
-    /// server, or the address cannot be bound.
+    /// The directory cannot be used or is held by another server, the address cannot be
+    /// bound, or a script cannot be carried out.
     pub async fn start(options: Options) -> Result<Self, EmulatorError> {
         // A slip in the last statement leaves nothing behind.
         let scripts = Scripts::parse(&options.scripts)?;
@@ -258,14 +261,15 @@ impl Emulator {
         let mut grants = Grants::load(&dir, enforce_grants)?;
         let (stop, stopped) = watch::channel(false);
         let catalog = Arc::new(Catalog::new(dir.clone(), commit_interval, stopped.clone()));
-        scripts.run(&catalog, &mut grants).await?;
         let unbound = |source| EmulatorError::Listen {
             address: listen,
             source,
         };
+        // Whoever connects waits until the scripts are done.
         let listener = TcpListener::bind(listen).await.map_err(unbound)?;
         let address = listener.local_addr().map_err(unbound)?;
         let tls = tls.then(|| Tls::open(&dir, address.ip())).transpose()?;
+        scripts.run(&catalog, &mut grants).await?;
         let url = url(address, tls.is_some());
         let ca = tls.as_ref().map(|tls| tls.ca.clone());
 
@@ -356,18 +360,33 @@ impl Emulator {
     ///
     /// # Errors
     /// The server had failed before.
-    pub async fn shutdown(mut self) -> Result<(), EmulatorError> {
+    pub async fn shutdown(self) -> Result<(), EmulatorError> {
+        self.shutdown_or(pending()).await
+    }
+
+    /// The same, but waits for no connection any more once `at_once` completes. What was
+    /// received is committed even then.
+    ///
+    /// # Errors
+    /// The server had failed before.
+    pub async fn shutdown_or(
+        mut self,
+        at_once: impl Future<Output = ()>,
+    ) -> Result<(), EmulatorError> {
         self.stop.send_replace(true);
-        let served = match tokio::time::timeout(SHUTDOWN_GRACE, self.server.join_next()).await {
-            Ok(Some(Ok(served))) => served.map_err(|error| error.to_string()),
-            Ok(Some(Err(error))) => Err(error.to_string()),
-            Ok(None) => Ok(()),
-            // A connection that does not end: what it sent is committed all the same.
-            Err(_) => {
-                self.server.shutdown().await;
-                Ok(())
-            }
+        self.catalog.close().await;
+        let served = tokio::select! {
+            served = self.server.join_next() => match served {
+                Some(Ok(served)) => served.map_err(|error| error.to_string()),
+                Some(Err(error)) => Err(error.to_string()),
+                None => Ok(()),
+            },
+            // Somebody does not end: a request that is never completed, answers never read.
+            () = sleep(SHUTDOWN_GRACE) => Ok(()),
+            () = at_once => Ok(()),
         };
+        self.server.shutdown().await;
+        // For a stream that was being created at the first time.
         self.catalog.close().await;
         served.map_err(|message| EmulatorError::Serve {
             address: self.address,

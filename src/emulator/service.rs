@@ -161,8 +161,9 @@ impl Service {
     ) -> Result<(), Status> {
         let mut stopped = self.stopped.clone();
         let first = tokio::select! {
-            first = requests.message() => first.map_err(|status| unreadable("the first request", status))?,
+            biased;
             _ = stopped.wait_for(|stop| *stop) => return Err(stopping()),
+            first = requests.message() => first.map_err(|status| unreadable("the first request", status))?,
         };
         let create = match first.and_then(|first| first.payload) {
             Some(Payload::CreateStream(create)) => create,

@@ -1,16 +1,17 @@
 //! The token endpoint: OAuth client credentials, as strict as the service's.
 
 use std::collections::HashMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::extract::rejection::FormRejection;
-use axum::extract::{Form, State};
+use axum::extract::{Form, FromRequest as _, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use super::details::Details;
 use super::faults::Cut;
@@ -19,13 +20,15 @@ use super::shown::{quoted, shown};
 
 /// More than any request for a token takes.
 pub(super) const REQUEST_BYTES_MAX: usize = 16 << 10;
+/// How long a client may take to send one.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Answers `POST /oidc/v1/token`.
 pub(super) async fn token(
     State(http): State<Http>,
     cut: Option<Extension<Cut>>,
     headers: HeaderMap,
-    form: Result<Form<Vec<(String, String)>>, FormRejection>,
+    request: Request,
 ) -> Response {
     let program = headers.get(header::USER_AGENT);
     let program = program.and_then(|p| p.to_str().ok()).unwrap_or("");
@@ -40,6 +43,12 @@ pub(super) async fn token(
             return response;
         }
     }
+    let form = Form::from_request(request, &());
+    let Ok(form) = timeout(REQUEST_TIMEOUT, form).await else {
+        let (status, text) = (StatusCode::REQUEST_TIMEOUT, "the request does not end");
+        refused(status, text);
+        return (status, [(header::CONNECTION, "close")], text).into_response();
+    };
     match grant(&http, &headers, form) {
         Ok(granted) => granted.into_response(),
         Err(refusal) => {

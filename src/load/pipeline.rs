@@ -19,7 +19,7 @@ use super::pace::Pace;
 use super::reader::{Piece, Reader};
 use super::{Job, Rejects, Shared, lock};
 use crate::error::{Failure, Kind};
-use crate::input::{Block, InputError, LongRow, Position, RunningHash, Source, Stop};
+use crate::input::{Block, Header, InputError, LongRow, Position, RunningHash, Source, Stop};
 use crate::protocol::Batch;
 use crate::transcode::{BatchBuilder, EncodedBatch, RowError, Transcoder};
 
@@ -196,7 +196,7 @@ impl Rows {
             Some(
                 Failure::new(Kind::Input, message)
                     .at(source.name.clone(), line)
-                    .hint("each column must be a field of the record: one of the .proto file, or of the table"),
+                    .hint(header_hint(source.header.as_ref())),
             )
         })
     }
@@ -461,6 +461,23 @@ impl Rows {
             )));
         }
         Ok(())
+    }
+}
+
+/// What to do about a header that does not fit. One long name is several, cut by something
+/// else.
+fn header_hint(header: Option<&Header>) -> &'static str {
+    let only = header.and_then(|header| match &header.names[..] {
+        [name] => Some(name.as_str()),
+        _ => None,
+    });
+    match only {
+        Some(name) if name.contains(';') => "is --delimiter ';' meant?",
+        Some(name) if name.contains('\t') => "is --delimiter '\\t' meant?",
+        Some(name) if name.contains(',') => "is --delimiter ',' meant?",
+        _ => {
+            "--map FIELD=COLUMN gives a column to a field of another name, --unknown-fields ignore leaves out what is no field"
+        }
     }
 }
 

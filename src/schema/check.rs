@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::plan::{FieldPlan, MessagePlan, RecordPlan, Scalar, Shape, ValueType};
+use super::plan::{EnumPlan, FieldPlan, MessagePlan, RecordPlan, Scalar, Shape, ValueType};
 use super::{Column, ColumnType, closest, columns};
 
 /// Whatever makes a record unfit for a table of these columns: fields without a column, NOT
@@ -86,6 +86,9 @@ impl Check<'_> {
                 let message = &self.plan.messages[index];
                 return self.message(message, columns, &format!("{path}."));
             }
+            (ValueType::Enum(index), Some(ColumnType::Varchar(n))) => {
+                return self.enum_in_varchar(&self.plan.enums[index], *n, path);
+            }
             (_, Some(value)) if value_fits(field, value) => return,
             _ => {}
         }
@@ -108,6 +111,19 @@ impl Check<'_> {
                  no record has a field for this type; leave the field out"
             ),
         });
+    }
+
+    /// The column holds the names of the values.
+    fn enum_in_varchar(&mut self, names: &EnumPlan, n: u32, path: &str) {
+        let by_length = |name: &&Box<str>| (name.len(), (*name).clone());
+        let longest = names.numbers.keys().max_by_key(by_length);
+        if let Some(longest) = longest.filter(|name| name.len() > n as usize) {
+            let (is, length) = (&names.name, longest.len());
+            self.tell(format!(
+                "field \"{path}\" ({is}) does not fit its column (VARCHAR({n})): the name {longest} \
+                 has {length} characters; let the column be longer, or a STRING"
+            ));
+        }
     }
 
     fn tell(&mut self, problem: String) {
@@ -165,7 +181,7 @@ fn value_fits(field: &FieldPlan, column: &ColumnType) -> bool {
         // By its name, or by its number.
         ValueType::Enum(_) => matches!(
             column,
-            C::String | C::Varchar(_) | C::TinyInt | C::SmallInt | C::Int | C::BigInt
+            C::String | C::TinyInt | C::SmallInt | C::Int | C::BigInt
         ),
         ValueType::Message(_) => false,
         ValueType::TinyInt => matches!(column, C::TinyInt | C::SmallInt | C::Int),

@@ -1,7 +1,7 @@
 //! The columns of a table → the message of a record that fills them (PROTOCOL: Delta and
 //! Unity Catalog types).
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use prost_reflect::prost_types::field_descriptor_proto::{Label, Type};
 use prost_reflect::prost_types::{
@@ -9,7 +9,7 @@ use prost_reflect::prost_types::{
 };
 use prost_reflect::{DescriptorPool, MessageDescriptor};
 
-use super::{Column, ColumnType, SchemaError, TableName};
+use super::{COLUMNS_MAX, Column, ColumnType, RecordPlan, SchemaError, TableName};
 
 /// The numbers that protobuf keeps for itself.
 const RESERVED_FIRST: i32 = 19_000;
@@ -38,6 +38,12 @@ pub fn message_of_table(
         SchemaError::at(table.to_string(), None, what)
             .hint("declare a record without these columns and give it with --proto, or send JSON records with --json")
     };
+    if columns.len() > COLUMNS_MAX {
+        let has = columns.len();
+        return Err(refuse(format!(
+            "has {has} columns, a record takes at most {COLUMNS_MAX}"
+        )));
+    }
     let mut builder = Builder {
         taken: columns.iter().map(|c| c.name.clone()).collect(),
         root: root.clone(),
@@ -62,6 +68,26 @@ pub fn message_of_table(
     made.ok_or_else(|| refuse("makes no message".to_owned()))
 }
 
+impl RecordPlan {
+    /// The plan of the record that a table of these columns makes. What its rows lack is
+    /// told in the table's name: there is no .proto to look at.
+    ///
+    /// # Errors
+    /// Those of [`message_of_table`] and [`RecordPlan::over_table`].
+    pub fn of_table(
+        table: &TableName,
+        types: &[(String, ColumnType)],
+        columns: &[Column],
+    ) -> Result<Self, SchemaError> {
+        let message = message_of_table(table, columns)?;
+        let mut plan = Self::over_table(&message, types, columns)?;
+        if let Some(root) = plan.messages.first_mut() {
+            root.name = format!("table {table}");
+        }
+        Ok(plan)
+    }
+}
+
 struct Builder {
     /// The record's name.
     root: String,
@@ -77,12 +103,14 @@ impl Builder {
             name: Some(name.clone()),
             ..Default::default()
         };
-        let mut entries = HashSet::new();
+        let mut entries: HashMap<String, &str> = HashMap::new();
+        let mut lower: HashMap<String, &str> = HashMap::new();
+        let names: HashSet<&str> = columns.iter().map(|c| c.name.as_str()).collect();
         for (number, column) in numbers().zip(columns) {
             let path = format!("{within}{}", column.name);
-            let made = match is_identifier(&column.name) {
-                true => self.field(column, number, &path, &name, &mut message.nested_type),
-                false => Err("its name is not of ASCII letters, digits and _".to_owned()),
+            let made = match misnamed(&column.name) {
+                None => self.field(column, number, &path, &name, &mut message.nested_type),
+                Some(why) => Err(why.to_owned()),
             };
             match made {
                 Ok(field) => message.field.push(field),
@@ -90,10 +118,27 @@ impl Builder {
                     .problems
                     .push(format!("column \"{path}\" ({}): {why}", column.ty)),
             }
-            if let Some(entry) = entry_name(column)
-                && !entries.insert(entry)
-            {
-                let what = format!("column \"{path}\": another MAP has a name too like it");
+            let alike = lower.insert(column.name.to_ascii_lowercase(), &column.name);
+            if let Some(other) = alike {
+                let what = format!(
+                    "columns \"{within}{other}\" and \"{path}\" differ in nothing but case"
+                );
+                self.problems.push(what);
+                continue;
+            }
+            let Some(entry) = entry_name(column) else {
+                continue;
+            };
+            if names.contains(entry.as_str()) {
+                let what = format!(
+                    "column \"{within}{entry}\" has the name that protobuf gives the entries of the MAP \"{path}\""
+                );
+                self.problems.push(what);
+            }
+            if let Some(other) = entries.insert(entry, &column.name) {
+                let what = format!(
+                    "the MAPs \"{within}{other}\" and \"{path}\" have names too like each other"
+                );
                 self.problems.push(what);
             }
         }
@@ -158,6 +203,9 @@ impl Builder {
         holder: &str,
     ) -> Result<(Type, Option<String>), String> {
         Ok(match ty {
+            ColumnType::Struct(columns) if columns.is_empty() => {
+                return Err("a STRUCT without fields makes no message".to_owned());
+            }
             ColumnType::Struct(columns) => {
                 let name = self.unique(camel(name));
                 let message = self.message(name.clone(), columns, &format!("{path}."));
@@ -183,6 +231,16 @@ impl Builder {
         names
             .find(|name| self.taken.insert(name.clone()))
             .unwrap_or(base)
+    }
+}
+
+/// Why a column cannot be a field by its name.
+fn misnamed(name: &str) -> Option<&'static str> {
+    match name.chars().next() {
+        _ if is_identifier(name) => None,
+        None => Some("its name is empty"),
+        Some('0'..='9') => Some("its name begins with a digit"),
+        Some(_) => Some("its name is not of ASCII letters, digits and _"),
     }
 }
 
@@ -328,9 +386,49 @@ mod tests {
                 "column \"e\" (interval day): no record has a field for this type",
                 "column \"f g\" (INT): its name is not of ASCII letters, digits and _",
                 "column \"h.i\" (MAP<DATE, INT>): protobuf has no map with keys for DATE, only integers, BOOLEAN and STRING",
-                "column \"jK\": another MAP has a name too like it",
+                "the MAPs \"j_k\" and \"jK\" have names too like each other",
             ]
         );
+    }
+
+    #[test]
+    fn names_that_clash_in_the_message_are_told_by_their_columns() {
+        for (text, told) in [
+            (
+                "map:map<string,int>,MapEntry:struct<a:int>",
+                "column \"MapEntry\" has the name that protobuf gives the entries of the MAP \"map\"",
+            ),
+            (
+                "s:struct<map:map<string,int>,MapEntry:int>",
+                "column \"s.MapEntry\" has the name that protobuf gives the entries of the MAP \"s.map\"",
+            ),
+            (
+                "device:int,Device:int",
+                "columns \"device\" and \"Device\" differ in nothing but case",
+            ),
+            (
+                "s:struct<>",
+                "column \"s\" (STRUCT<>): a STRUCT without fields makes no message",
+            ),
+            (
+                "`1st`:int",
+                "column \"1st\" (INT): its name begins with a digit",
+            ),
+        ] {
+            let error = message_of_table(&name(), &table(text)).unwrap_err();
+            assert_eq!(error.message, told);
+            assert!(error.hint.unwrap().contains("--json"));
+        }
+        let nameless = [Column::new("", ColumnType::Int, true)];
+        let error = message_of_table(&name(), &nameless).unwrap_err();
+        assert_eq!(error.message, "column \"\" (INT): its name is empty");
+        let column = |i: usize| Column::new(&format!("c{i}"), ColumnType::Int, true);
+        let many: Vec<Column> = (0..=COLUMNS_MAX).map(column).collect();
+        let error = message_of_table(&name(), &many).unwrap_err();
+        let told = "has 2001 columns, a record takes at most 2000";
+        assert_eq!(error.message, told);
+        assert!(error.hint.unwrap().contains("--json"));
+        assert!(message_of_table(&name(), &many[1..]).is_ok());
     }
 
     #[test]

@@ -307,7 +307,14 @@ fn whole(token: Token<'_>, ty: &str, min: i128, max: i128) -> Result<i128, Misre
                 with_article(ty)
             ),
         )),
-        Err(Misfit::NotANumber) => Err(not_a(token, ty)),
+        Err(Misfit::NotANumber) => {
+            let mut misread = not_a(token, ty);
+            if ty == "int64" && text.parse::<jiff::Timestamp>().is_ok() {
+                let advice = " (--type FIELD=timestamp takes times, and writes microseconds)";
+                misread.message.push_str(advice);
+            }
+            Err(misread)
+        }
     }
 }
 

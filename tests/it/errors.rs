@@ -159,7 +159,7 @@ fn inputs_that_cannot_be_read() {
     assert_snapshot!(told(&rig, &ran), @r#"
     exit 1
     error: header.csv:1: the header does not fit the record: field "tmep": no such field in AirQuality (did you mean "temp"?)
-      hint: each column must be a field of the record: one of the .proto file, or of the table
+      hint: --map FIELD=COLUMN gives a column to a field of another name, --unknown-fields ignore leaves out what is no field
     "#);
 }
 

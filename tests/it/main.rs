@@ -24,6 +24,7 @@ mod refusals;
 mod resume;
 mod resume_edges;
 mod rig;
+mod shutdown;
 mod signals;
 mod sql;
 mod status;

@@ -1,5 +1,8 @@
 //! Tables and grants from Databricks SQL, through the binary.
 
+use std::io::Read as _;
+use std::process::Stdio;
+
 use serde_json::{Value, json};
 
 use crate::rig::{AIR, Ran, Rig, Server, air_row, sample};
@@ -60,12 +63,17 @@ fn load(rig: &Rig, server: &Server, table: &str) -> Ran {
 
 /// A server that does not start: what it says.
 fn fails(rig: &Rig, args: &[&str]) -> String {
-    // One that started all the same would not end: its address is taken.
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = taken.local_addr().unwrap().to_string();
-    let mut all = vec!["emulator", "--dir", "wh", "--listen", &address];
+    let mut all = vec!["emulator", "--dir", "wh", "--listen", "127.0.0.1:0"];
     all.extend(args);
-    rig.run(&all).exits(1).stderr
+    let mut command = rig.command(&all);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // One that started all the same says so, and would not end.
+    let mut first = [0];
+    if child.stdout.as_mut().unwrap().read(&mut first).unwrap() > 0 {
+        child.kill().unwrap();
+    }
+    Ran::of(&child.wait_with_output().unwrap()).exits(1).stderr
 }
 
 /// The first entry of this kind in a table's log.
@@ -222,6 +230,37 @@ fn nothing_is_done_unless_every_statement_is_understood() {
     assert!(fails(&rig, &["--sql", "latin.sql"]).contains("no UTF-8 in --sql latin.sql"));
     rig.file("large.sql", " ".repeat((1 << 20) + 1));
     assert!(fails(&rig, &["--sql", "large.sql"]).contains("more than 1048576 bytes"));
+}
+
+#[test]
+fn nothing_is_done_where_a_table_or_another_server_is_in_the_way() {
+    let rig = Rig::new();
+    let server = rig.emulator(&["--create", AIR_QUALITY]);
+    let address = server.address();
+    let others = AIR_QUALITY.replace("air_quality", "other");
+    let taken = ["emulator", "--dir", "new", "--listen", &address];
+    let ran = rig.run(&[&taken[..], &["--create", &others]].concat());
+    assert!(ran.exits(1).stderr.contains("cannot listen on"));
+    assert!(!rig.path().join("new/main").exists());
+    assert_eq!(server.terminate(), 0);
+
+    let changed = AIR_QUALITY.replace("temp INT", "temp BIGINT");
+    let said = fails(&rig, &["--create", &others, "--create", &changed]);
+    assert!(said.contains("exists with other columns"), "{said}");
+    assert!(!rig.path().join("wh/main/default/other").exists());
+}
+
+#[test]
+fn what_was_done_before_a_statement_fails_stays() {
+    let rig = Rig::new();
+    let other = AIR_QUALITY.replace("temp INT", "temp BIGINT");
+    let grants = GRANTS.join("\n");
+    let all = format!("{AIR_QUALITY}{grants}{other}");
+    let said = fails(&rig, &["--create", &all]);
+    assert!(said.contains("exists with other columns"), "{said}");
+    let server = rig.emulator(&["--enforce-grants"]);
+    load(&rig, &server, AIR).exits(0);
+    assert_eq!(server.terminate(), 0);
 }
 
 #[test]

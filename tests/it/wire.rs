@@ -160,7 +160,7 @@ pub async fn call<T: prost::Message + 'static>(
 }
 
 pub struct Client {
-    requests: Option<mpsc::Sender<EphemeralStreamRequest>>,
+    pub requests: Option<mpsc::Sender<EphemeralStreamRequest>>,
     pub answers: Streaming<EphemeralStreamResponse>,
 }
 

@@ -1,15 +1,24 @@
-//! Connections that can be cut: from then on they are broken for whoever reads or writes,
-//! so the server closes the socket with nothing said.
+//! A connection as the server holds it. It can be cut: from then on it is broken for whoever
+//! reads or writes, so the socket is closed with nothing said. Otherwise it lingers at its
+//! end: a socket that is closed while bytes wait to be read is reset, and the client's system
+//! throws away the last acknowledgements.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
 use tonic::transport::server::Connected;
+
+/// How long a client may take to read what was said and close its side.
+const LINGER: Duration = Duration::from_secs(1);
+/// What is read and dropped meanwhile, at a time.
+const DROPPED_BYTES: usize = 16 << 10;
 
 /// Cuts one connection. Requests find it among their extensions.
 #[derive(Clone, Default)]
@@ -44,13 +53,19 @@ impl Cut {
 pub(in super::super) struct Io<S> {
     socket: S,
     cut: Cut,
+    /// Runs once everything is said.
+    lingering: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Io<S> {
     /// Wraps a connection; unless it is `cuttable` nothing is looked at but that.
     pub(in super::super) fn new(socket: S, cuttable: bool) -> Self {
         let cut = Cut(cuttable.then(Arc::default));
-        Self { socket, cut }
+        Self {
+            socket,
+            cut,
+            lingering: None,
+        }
     }
 }
 
@@ -78,7 +93,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Io<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Io<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Io<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -109,6 +124,21 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Io<S> {
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         // Over TLS, not even that it ends.
         self.cut.check()?;
-        Pin::new(&mut self.socket).poll_shutdown(context)
+        let this = &mut *self;
+        if this.lingering.is_none() {
+            ready!(Pin::new(&mut this.socket).poll_shutdown(context))?;
+        }
+        let lingering = this
+            .lingering
+            .get_or_insert_with(|| Box::pin(sleep(LINGER)));
+        let mut dropped = [0; DROPPED_BYTES];
+        while lingering.as_mut().poll(context).is_pending() {
+            let mut dropped = ReadBuf::new(&mut dropped);
+            let read = ready!(Pin::new(&mut this.socket).poll_read(context, &mut dropped));
+            if read.is_err() || dropped.filled().is_empty() {
+                break;
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }

@@ -19,44 +19,64 @@ impl<'s> Scripts<'s> {
         Ok(Self { scripts })
     }
 
-    /// Carries the statements out, in their order. What was done before one fails stays.
+    /// Carries the statements out, in their order, once no table that exists is in the way.
+    /// What was done before one fails all the same stays, tables and grants alike.
     pub(in super::super) async fn run(
         self,
         catalog: &Catalog,
         grants: &mut Grants,
     ) -> Result<(), EmulatorError> {
-        let mut changed = false;
+        for (script, statements) in &self.scripts {
+            for statement in statements {
+                let fits = statement.fits(catalog).await;
+                fits.map_err(|message| Problem::new(statement.place, message).of(script))?;
+            }
+        }
+        let carried_out = self.carry_out(catalog, grants).await;
+        carried_out.and(grants.save())
+    }
+
+    async fn carry_out(self, catalog: &Catalog, grants: &mut Grants) -> Result<(), EmulatorError> {
         for (script, statements) in self.scripts {
-            for Statement { place, action } in statements {
-                match action {
-                    Action::CreateTable {
-                        name,
-                        if_not_exists,
-                        definition,
-                    } => {
-                        let failed = |message: String| Problem::new(place, message).of(script);
-                        let made = catalog.define(&name, &definition).await;
-                        let made = made.map_err(|error| failed(error.to_string()))?;
-                        if !made && !if_not_exists {
-                            same(catalog, &name, &definition.columns)
-                                .await
-                                .map_err(failed)?;
-                        }
-                    }
+            for statement in statements {
+                if let Action::CreateTable {
+                    name, definition, ..
+                } = &statement.action
+                {
+                    let made = catalog.define(name, definition).await;
+                    let fits = match made {
+                        Ok(true) => Ok(()),
+                        // A statement before it may have made another one.
+                        Ok(false) => statement.fits(catalog).await,
+                        Err(error) => Err(error.to_string()),
+                    };
+                    fits.map_err(|message| Problem::new(statement.place, message).of(script))?;
+                }
+                match statement.action {
+                    Action::CreateTable { .. } => {}
                     Action::Grant(change) => {
-                        changed = true;
                         grants.grant(&change.principal, &change.object, &change.privileges);
                     }
                     Action::Revoke(change) => {
-                        changed = true;
                         grants.revoke(&change.principal, &change.object, &change.privileges);
                     }
                 }
             }
         }
-        match changed {
-            true => grants.save(),
-            false => Ok(()),
+        Ok(())
+    }
+}
+
+impl Statement {
+    /// Whether the table that it makes may be there already.
+    async fn fits(&self, catalog: &Catalog) -> Result<(), String> {
+        match &self.action {
+            Action::CreateTable {
+                name,
+                if_not_exists: false,
+                definition,
+            } => same(catalog, name, &definition.columns).await,
+            _ => Ok(()),
         }
     }
 }

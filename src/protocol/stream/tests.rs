@@ -341,6 +341,27 @@ fn throttling_without_end_ends_at_the_deadline() {
     assert!(now >= Config::default().recovery_deadline);
 }
 
+#[test]
+fn an_answer_that_cannot_be_read_is_counted_after_acknowledgements_too() {
+    let mut stream = opened(Config::default());
+    stream.push(batch(1));
+    stream.push(batch(2));
+    let mut now = SECOND;
+    actions(&mut stream, now);
+    stream.on_ack(now, 0);
+    let mut attempts = 0;
+    while !matches!(stream.state(), State::Failed(_)) {
+        attempts += 1;
+        stream.on_fault(now, Fault::new(FaultClass::Unreadable, "too long"));
+        now += Duration::from_secs(30);
+        stream.on_time(now);
+        stream.on_opened(now);
+        actions(&mut stream, now);
+    }
+    assert_eq!(attempts, Config::default().recovery_retries + 1);
+    assert_eq!(stream.in_doubt().len(), 1);
+}
+
 /// A batch whose records are these bytes.
 fn batch_of(id: u64, records: &[u8]) -> Batch {
     Batch {

@@ -284,6 +284,48 @@ fn without_a_proto_the_table_is_the_record() {
 }
 
 #[test]
+fn what_a_table_has_no_column_for_is_told_without_a_proto() {
+    let shop = Shop::new(&[column("a", T::Int), column("at", T::BigInt)]);
+    for (header, hint) in [
+        ("a,b", "--unknown-fields ignore"),
+        ("a;at", "is --delimiter ';' meant?"),
+        ("a\tat", "is --delimiter '\\t' meant?"),
+    ] {
+        let csv = shop.rig.file("row.csv", format!("{header}\n1\n"));
+        let args = ["--skip", "1", &*csv.display().to_string()];
+        let ran = shop.ingest("{}\n", &args).exits(1);
+        assert!(
+            ran.stderr.contains("in table main.default.events"),
+            "{ran:#?}"
+        );
+        assert!(ran.stderr.contains(hint), "{ran:#?}");
+        assert!(!ran.stderr.contains(".proto"), "{ran:#?}");
+    }
+    // A time for a plain number, and the flag that makes one of it.
+    let row = "{\"at\":\"1970-01-01T00:00:01Z\"}\n";
+    let ran = shop.ingest(row, &[]).exits(4);
+    assert!(ran.stderr.contains("--type FIELD=timestamp"), "{ran:#?}");
+    shop.ingest(row, &["--type", "at=timestamp"]).exits(0);
+    assert_eq!(shop.rows(), [json!({"at": 1_000_000})]);
+}
+
+#[test]
+fn the_names_of_an_enum_fit_their_varchar_or_not() {
+    let shop = Shop::new(&[column("k", T::Varchar(5))]);
+    for (longest, code) in [("FIVES", 0), ("SIXSIX", 1)] {
+        let proto = format!(
+            "syntax = \"proto3\"; message E {{ K k = 1; }} enum K {{ A = 0; {longest} = 1; }}"
+        );
+        shop.rig.file("e.proto", proto);
+        let ran = shop
+            .ingest("{\"k\":\"A\"}\n", &["--proto", "e.proto"])
+            .exits(code);
+        let told = "field \"k\" (K) does not fit its column (VARCHAR(5)): the name SIXSIX has 6";
+        assert_eq!(ran.stderr.contains(told), code == 1, "{ran:#?}");
+    }
+}
+
+#[test]
 fn columns_that_no_record_fills_are_named() {
     let shop = Shop::new(&[
         column("a", T::Int),
