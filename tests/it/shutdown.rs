@@ -9,8 +9,8 @@ use zerobus::emulator::Emulator;
 use zerobus::wire::ephemeral_stream_request::Payload;
 use zerobus::wire::{EphemeralStreamRequest, IngestRecordBatchRequest};
 
-use crate::wire::{Client, TABLE, json, json_stream, narrow, options, rows, token};
 use crate::rig::{Rig, air_row};
+use crate::wire::{Client, TABLE, json, json_stream, narrow, options, rows, token};
 
 const STREAMS: usize = 6;
 /// Records of each batch.
