@@ -115,8 +115,8 @@ impl Check<'_> {
 
     /// The column holds the names of the values.
     fn enum_in_varchar(&mut self, names: &EnumPlan, n: u32, path: &str) {
-        let by_length = |name: &&Box<str>| (name.len(), (*name).clone());
-        let longest = names.numbers.keys().max_by_key(by_length);
+        let names_of_values = names.numbers.keys().map(|name| &**name);
+        let longest = names_of_values.max_by_key(|name| (name.len(), *name));
         if let Some(longest) = longest.filter(|name| name.len() > n as usize) {
             let (is, length) = (&names.name, longest.len());
             self.tell(format!(

@@ -422,7 +422,7 @@ mod tests {
         let nameless = [Column::new("", ColumnType::Int, true)];
         let error = message_of_table(&name(), &nameless).unwrap_err();
         assert_eq!(error.message, "column \"\" (INT): its name is empty");
-        let column = |i: usize| Column::new(&format!("c{i}"), ColumnType::Int, true);
+        let column = |i: usize| Column::new(format!("c{i}"), ColumnType::Int, true);
         let many: Vec<Column> = (0..=COLUMNS_MAX).map(column).collect();
         let error = message_of_table(&name(), &many).unwrap_err();
         let told = "has 2001 columns, a record takes at most 2000";
