@@ -285,6 +285,8 @@ impl Output {
     }
 
     fn byte_at(&mut self, at: u64) -> Result<u8, Failure> {
+        // It may not be in the file yet.
+        self.flush()?;
         let mut byte = [0];
         let read = self.file.get_ref().read_exact_at(&mut byte, at);
         read.map_err(|e| unwritable(&self.path, e))?;
@@ -374,4 +376,36 @@ fn unwritable(path: &Path, error: std::io::Error) -> Failure {
     Failure::new(Kind::Output, format!("cannot write the rejects: {error}"))
         .at(path.display().to_string(), None)
         .hint("check the path and the free space; rows that were accepted are acknowledged")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::input::Format;
+
+    #[test]
+    fn a_row_goes_between_others_that_are_not_yet_written_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("bad.ndjson");
+        let mut rejects = Rejects::create(&path).unwrap();
+        let source = Source {
+            index: 0,
+            name: "rows.ndjson".into(),
+            format: Format::Ndjson,
+            header: None,
+        };
+        let error = |line| RowError::refused(line, 0, "so");
+        rejects.write(&source, b"1\n", &error(1)).unwrap();
+        let block = rejects.len();
+        rejects.write(&source, b"3\n", &error(3)).unwrap();
+        let none = RejectsLen::default();
+        rejects
+            .insert(block, none, &source, b"2\n", &error(2))
+            .unwrap();
+        rejects.flush().unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "1\n2\n3\n");
+        let reasons = std::fs::read_to_string(reasons_path(&path)).unwrap();
+        let lines = reasons.lines().map(|line| line.contains("\"line\":2"));
+        assert_eq!(lines.collect::<Vec<_>>(), [false, true, false]);
+    }
 }
