@@ -139,11 +139,6 @@ impl TokenSource {
         })
     }
 
-    /// Whether there is a workspace to be asked for tables.
-    pub fn has_workspace(&self) -> bool {
-        self.workspace.is_some()
-    }
-
     /// A token, and whether it was obtained just now. One that is due for renewal and still
     /// good serves as long as there is no newer one.
     ///

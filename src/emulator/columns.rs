@@ -96,6 +96,12 @@ impl Rows {
     }
 }
 
+/// Whether the service takes a column's name (PROTOCOL: limits).
+pub(super) fn is_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    !name.is_empty() && name.chars().all(plain)
+}
+
 /// How many values a row holds: a STRUCT has those of its fields, NULL or not.
 pub(super) fn values(columns: &[Column]) -> usize {
     let of = |column: &Column| match &column.ty {

@@ -13,6 +13,7 @@ use prost_types::{
 
 use crate::schema::{Column, ColumnType};
 
+use super::columns::is_name;
 use super::shown::quoted;
 
 /// The record message of a serialized `google.protobuf.DescriptorProto`.
@@ -263,8 +264,7 @@ impl Walk {
 
     /// Why no column may have this name beside the others (PROTOCOL: limits).
     fn name_problem(&self, name: &str, columns: &[Column]) -> Option<String> {
-        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        if name.is_empty() || !name.chars().all(plain) {
+        if !is_name(name) {
             return Some(format!(
                 "field {}: columns have names of ASCII letters, digits and _ only",
                 quoted(name)

@@ -29,7 +29,7 @@ pub fn message_name(table: &TableName) -> String {
 ///
 /// # Errors
 /// Columns that no field fills, each with the reason.
-pub fn message_of_table(
+fn message_of_table(
     table: &TableName,
     columns: &[Column],
 ) -> Result<MessageDescriptor, SchemaError> {
@@ -73,7 +73,7 @@ impl RecordPlan {
     /// told in the table's name: there is no .proto to look at.
     ///
     /// # Errors
-    /// Those of [`message_of_table`] and [`RecordPlan::over_table`].
+    /// Columns that no message has fields for, and those of [`RecordPlan::over_table`].
     pub fn of_table(
         table: &TableName,
         types: &[(String, ColumnType)],

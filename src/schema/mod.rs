@@ -20,7 +20,7 @@ mod unity;
 mod values;
 
 pub use compile::{Declared, ProtoSource};
-pub use from_table::{message_name, message_of_table};
+pub use from_table::message_name;
 pub use hints::column_type;
 pub use plan::RecordPlan;
 pub use planner::{COLUMNS_MAX, DEPTH_MAX, FIELDS_MAX};

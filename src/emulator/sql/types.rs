@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use crate::schema::{Column, ColumnType, DEPTH_MAX, closest};
 
+use super::super::columns::is_name;
 use super::Problem;
 use super::cursor::{Cursor, Place, shown};
 
@@ -182,8 +183,7 @@ impl Fields {
     ) -> Result<(), Problem> {
         let place = cursor.place();
         let name = cursor.name(&format!("the name of a {what}"))?;
-        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        if name.is_empty() || !name.chars().all(plain) {
+        if !is_name(name) {
             let message = format!(
                 "{what} {:?}: the service takes names of ASCII letters, digits and _ only",
                 shown(name)
