@@ -1,14 +1,17 @@
 //! A chunk of requests to one Arrow batch; a bad request ends it and leaves out
-//! nothing but itself. Or to nothing, if rows are only to be checked.
+//! nothing but itself. Or to nothing, if rows are only to be checked: then one is built only
+//! where [`Check`] is not sure of it.
 
 use std::sync::Arc;
 
 use deltalake_core::arrow::array::RecordBatch;
 use tonic::Status;
 
+use super::check::Check;
 use super::columns::{Problem, Rows};
+use super::incoming::Records;
 use super::plan::RecordPlan;
-use super::requests::{Chunk, Records};
+use super::requests::Chunk;
 use super::table::Table;
 use super::{decode_json, decode_proto};
 
@@ -22,8 +25,10 @@ pub(super) enum Format {
 pub(super) struct Decoder {
     pub(super) table: Arc<Table>,
     pub(super) format: Format,
-    /// Rows are built, since that checks them, and dropped.
+    /// Rows are checked and not kept.
     pub(super) discard: bool,
+    /// What tells most good records of a server that discards.
+    pub(super) check: Option<Check>,
 }
 
 /// What a chunk came to.
@@ -56,6 +61,10 @@ impl Decoder {
         let mut last = None;
         let mut refusal = None;
         for (offset, records) in &chunk.requests {
+            if self.is_plainly_good(records) {
+                last = Some(*offset);
+                continue;
+            }
             let count = rows.count;
             if let Err(bad) = self.append(records, &mut rows) {
                 // A request is all or nothing.
@@ -81,6 +90,13 @@ impl Decoder {
         }
     }
 
+    fn is_plainly_good(&self, records: &Records) -> bool {
+        match (&self.check, records) {
+            (Some(check), Records::Proto(records)) => records.iter().all(|r| check.is_good(r)),
+            (None, _) | (_, Records::Json(_)) => false,
+        }
+    }
+
     fn append(&self, records: &Records, rows: &mut Rows) -> Result<(), BadRecord> {
         let bad = |index| move |problem| BadRecord { index, problem };
         match (&self.format, records) {
@@ -90,7 +106,11 @@ impl Decoder {
             }
             (Format::Json, Records::Json(records)) => {
                 let mut records = records.iter().enumerate();
-                records.try_for_each(|(i, r)| decode_json::append(r, rows).map_err(bad(i)))
+                records.try_for_each(|(i, r)| {
+                    let text = std::str::from_utf8(r).map_err(|_| Problem::new("not UTF-8"));
+                    text.and_then(|text| decode_json::append(text, rows))
+                        .map_err(bad(i))
+                })
             }
             (Format::Proto(_), Records::Json(_)) => Err(bad(0)(Problem::new(
                 "it is JSON, but create_stream has the record_type PROTO",

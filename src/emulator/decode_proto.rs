@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use bytes::Bytes;
 use prost_reflect::DynamicMessage;
 use prost_reflect::prost::Message as _;
 
@@ -15,7 +14,7 @@ use super::wire_format::{Malformed, Wire, WireType, wire_type_name};
 const DEPTH_MAX: usize = 100;
 
 /// Appends one record. After an error the rows hold a part of it.
-pub(super) fn append(plan: &RecordPlan, record: &Bytes, rows: &mut Rows) -> Result<(), Problem> {
+pub(super) fn append(plan: &RecordPlan, record: &[u8], rows: &mut Rows) -> Result<(), Problem> {
     let invalid = |problem: &dyn fmt::Display| {
         let name = plan.message.name();
         Problem::new(format!("no valid protobuf message \"{name}\": {problem}"))
@@ -30,7 +29,7 @@ pub(super) fn append(plan: &RecordPlan, record: &Bytes, rows: &mut Rows) -> Resu
         // have been replaced by a later one.
         Err(_) => {
             rows.truncate(count);
-            let message = DynamicMessage::decode(plan.message.clone(), record.clone());
+            let message = DynamicMessage::decode(plan.message.clone(), record);
             let plain = message.map_err(|error| invalid(&error))?.encode_to_vec();
             append_message(plan, &plain, &mut rows.cells, count, DEPTH_MAX)?;
         }

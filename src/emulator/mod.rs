@@ -7,6 +7,7 @@ mod buffers;
 mod builder;
 mod catalog;
 mod cells;
+mod check;
 mod chores;
 mod columns;
 mod decode;
@@ -19,6 +20,7 @@ mod faults;
 mod figures;
 mod grants;
 mod http;
+mod incoming;
 mod instants;
 mod json_names;
 mod log;
@@ -59,8 +61,8 @@ use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::transport::server::{Router, TcpIncoming};
 
+use self::rpc::zerobus_server::ZerobusServer;
 use crate::schema::{Column, TableName};
-use crate::wire::zerobus_server::ZerobusServer;
 
 use self::auth::Auth;
 use self::catalog::Catalog;
@@ -75,6 +77,12 @@ use self::tls::Tls;
 pub use self::faults::Fault;
 pub use self::read::{LocalTable, local_tables};
 pub use self::sql::{SqlError, SqlScript};
+
+/// The service as tonic calls it, made by `build.rs`.
+mod rpc {
+    #![expect(clippy::all, unreachable_pub, reason = "generated")]
+    tonic::include_proto!("databricks.zerobus.Zerobus");
+}
 
 /// A stream may have this much on its way before the server has read it.
 const STREAM_WINDOW_BYTES: u32 = 8 << 20;

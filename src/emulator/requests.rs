@@ -1,12 +1,13 @@
 //! The requests of a stream: what they hold, their limits, and their numbering.
 
-use bytes::Bytes;
 use tonic::{Code, Status};
 
 use crate::wire::ephemeral_stream_request::Payload;
 use crate::wire::ingest_record_batch_request::Batch;
 use crate::wire::ingest_record_request::Record;
-use crate::wire::{EphemeralStreamRequest, IngestRecordBatchRequest, IngestRecordRequest};
+use crate::wire::{IngestRecordBatchRequest, IngestRecordRequest};
+
+use super::incoming::{Incoming, Records};
 
 /// Record bytes of one request, the service's own limit.
 const RECORD_BYTES_MAX: usize = 10 << 20;
@@ -19,38 +20,6 @@ const CHUNK_BYTES: usize = 4 << 20;
 const CHUNK_REQUESTS: usize = 8192;
 /// And up to this number of values.
 const CHUNK_VALUES: usize = 8 << 20;
-
-/// The records of one request.
-pub(super) enum Records {
-    Proto(Vec<Bytes>),
-    Json(Vec<String>),
-}
-
-impl Records {
-    /// How many records.
-    pub(super) fn len(&self) -> usize {
-        match self {
-            Self::Proto(records) => records.len(),
-            Self::Json(records) => records.len(),
-        }
-    }
-
-    /// The place of the first record that holds these bytes.
-    pub(super) fn position_containing(&self, bytes: &[u8]) -> Option<usize> {
-        let holds = |record: &[u8]| memchr::memmem::find(record, bytes).is_some();
-        match self {
-            Self::Proto(records) => records.iter().position(|record| holds(record)),
-            Self::Json(records) => records.iter().position(|record| holds(record.as_bytes())),
-        }
-    }
-
-    fn bytes(&self) -> usize {
-        match self {
-            Self::Proto(records) => records.iter().map(Bytes::len).sum(),
-            Self::Json(records) => records.iter().map(String::len).sum(),
-        }
-    }
-}
 
 /// Consecutive requests.
 #[derive(Default)]
@@ -96,39 +65,32 @@ impl Numbering {
     ///
     /// # Errors
     /// What a client must not send.
-    pub(super) fn take(
-        &mut self,
-        request: EphemeralStreamRequest,
-    ) -> Result<(i64, Records), Status> {
+    pub(super) fn take(&mut self, request: Incoming) -> Result<(i64, Records), Status> {
         let next = self.next;
         let empty = |what: &str| {
             Status::invalid_argument(format!(
                 "{what}, where the records at offset {next} were expected"
             ))
         };
-        let (offset, records) = match request.payload {
-            Some(Payload::IngestRecord(IngestRecordRequest { offset_id, record })) => {
-                let records = match record {
-                    Some(Record::ProtoEncodedRecord(record)) => Records::Proto(vec![record]),
-                    Some(Record::JsonRecord(record)) => Records::Json(vec![record]),
-                    Some(Record::AvroEncodedRecord(_)) => return Err(avro()),
-                    None => return Err(empty("ingest_record holds no record")),
-                };
-                (offset_id, records)
+        let (offset, records) = match request {
+            Incoming::Records { offset, records } => (offset, records),
+            Incoming::Other(request) => {
+                return Err(match request.payload {
+                    Some(Payload::IngestRecord(IngestRecordRequest { record, .. })) => match record
+                    {
+                        Some(Record::AvroEncodedRecord(_)) => avro(),
+                        _ => empty("ingest_record holds no record"),
+                    },
+                    Some(Payload::IngestRecordBatch(IngestRecordBatchRequest {
+                        batch, ..
+                    })) => match batch {
+                        Some(Batch::AvroBatch(_)) => avro(),
+                        _ => empty("ingest_record_batch holds no batch"),
+                    },
+                    Some(Payload::CreateStream(_)) => empty("create_stream was sent again"),
+                    None => empty("the request is empty or of an unknown kind"),
+                });
             }
-            Some(Payload::IngestRecordBatch(IngestRecordBatchRequest { offset_id, batch })) => {
-                let records = match batch {
-                    Some(Batch::ProtoEncodedBatch(batch)) => Records::Proto(batch.records),
-                    Some(Batch::JsonBatch(batch)) => Records::Json(batch.records),
-                    Some(Batch::AvroBatch(_)) => return Err(avro()),
-                    None => return Err(empty("ingest_record_batch holds no batch")),
-                };
-                (offset_id, records)
-            }
-            Some(Payload::CreateStream(_)) => {
-                return Err(empty("create_stream was sent again"));
-            }
-            None => return Err(empty("the request is empty or of an unknown kind")),
         };
         match offset {
             Some(offset) if offset == next => {}

@@ -15,7 +15,6 @@ use uuid::Uuid;
 use crate::schema::TableName;
 use crate::wire::ephemeral_stream_request::Payload;
 use crate::wire::ephemeral_stream_response::Payload as Answer;
-use crate::wire::zerobus_server::Zerobus;
 use crate::wire::{
     CreateIngestStreamRequest, CreateIngestStreamResponse, EphemeralStreamRequest,
     EphemeralStreamResponse, PersistentStreamRequest, PersistentStreamResponse, RecordType,
@@ -25,9 +24,12 @@ use crate::wire::{
 use super::EmulatorError;
 use super::auth::{Auth, Refusal};
 use super::catalog::Catalog;
+use super::check::Check;
 use super::decode::{Decoder, Format};
 use super::faults::{Cut, Faults, Reading, faultless};
+use super::incoming::Incoming;
 use super::requests::{Chunk, Numbering, avro, unreadable};
+use super::rpc::zerobus_server::Zerobus;
 use super::shown::{quoted, short};
 use super::status::{Activity, StreamActivity};
 use super::table::{Acks, Table};
@@ -60,7 +62,7 @@ impl Zerobus for Service {
 
     async fn ephemeral_stream(
         &self,
-        request: Request<Streaming<EphemeralStreamRequest>>,
+        request: Request<Streaming<Incoming>>,
     ) -> Result<Response<Self::EphemeralStreamStream>, Status> {
         if let Some(faults) = &self.faults {
             faults.at_call();
@@ -156,7 +158,7 @@ impl Service {
         name: &TableName,
         client: &str,
         cut: Cut,
-        mut requests: Streaming<EphemeralStreamRequest>,
+        mut requests: Streaming<Incoming>,
         answers: &Answers,
     ) -> Result<(), Status> {
         let mut stopped = self.stopped.clone();
@@ -165,10 +167,17 @@ impl Service {
             _ = stopped.wait_for(|stop| *stop) => return Err(stopping()),
             first = requests.message() => first.map_err(|status| unreadable("the first request", status))?,
         };
-        let create = match first.and_then(|first| first.payload) {
-            Some(Payload::CreateStream(create)) => create,
+        let create = match first {
+            Some(Incoming::Other(EphemeralStreamRequest {
+                payload: Some(Payload::CreateStream(create)),
+            })) => create,
             other => {
-                let found = other.map_or("nothing", |_| "records");
+                let found = match other {
+                    None | Some(Incoming::Other(EphemeralStreamRequest { payload: None })) => {
+                        "nothing"
+                    }
+                    Some(_) => "records",
+                };
                 return Err(Status::invalid_argument(format!(
                     "the first request of a stream must hold create_stream, it holds {found}"
                 )));
@@ -268,10 +277,15 @@ impl Service {
             Some(message) => Format::Proto(plan::plan(&message, &table.columns).map_err(invalid)?),
             None => Format::Json,
         };
+        let check = match &format {
+            Format::Proto(plan) if self.discard => Check::new(plan, &table.columns),
+            Format::Proto(_) | Format::Json => None,
+        };
         Ok(Decoder {
             table,
             format,
             discard: self.discard,
+            check,
         })
     }
 
@@ -307,7 +321,7 @@ impl Service {
 /// Reads requests until the client or the server ends the stream, as chunks of what
 /// has arrived. An error goes behind the requests before it.
 async fn read(
-    mut requests: Streaming<EphemeralStreamRequest>,
+    mut requests: Streaming<Incoming>,
     mut reading: Reading,
     chunks: mpsc::Sender<Result<Chunk, Status>>,
     mut stopped: watch::Receiver<bool>,

@@ -14,7 +14,7 @@ use crate::schema::TableName;
 use crate::wire::ephemeral_stream_response::Payload as Answer;
 use crate::wire::{CloseStreamSignal, IngestRecordResponse};
 
-use super::super::requests::Records;
+use super::super::incoming::Records;
 use super::{Cut, Fault, Faults, Kind, Place, WrongAck};
 
 /// How far a wrong acknowledgement is beyond the right one: further than any client sends.

@@ -1,4 +1,4 @@
-use super::super::requests::Records;
+use super::super::incoming::Records;
 use super::*;
 
 fn activity(now: Instant) -> Arc<Activity> {
@@ -11,7 +11,7 @@ fn activity(now: Instant) -> Arc<Activity> {
 fn chunk(offset: i64, requests: &[usize]) -> Chunk {
     let mut chunk = Chunk::default();
     for (offset, records) in (offset..).zip(requests) {
-        chunk.push((offset, Records::Json(vec!["{}".to_owned(); *records])));
+        chunk.push((offset, Records::json(&vec!["{}".to_owned(); *records])));
     }
     chunk
 }

@@ -54,7 +54,12 @@ impl Rig {
 }
 
 fn records(texts: &[&str]) -> Records {
-    Records::Json(texts.iter().map(|text| text.to_string()).collect())
+    Records::json(
+        &texts
+            .iter()
+            .map(|text| text.to_string())
+            .collect::<Vec<_>>(),
+    )
 }
 
 #[tokio::test]
@@ -157,10 +162,7 @@ async fn a_poison_row_is_named_by_its_place() {
         assert_eq!(status.message(), told);
     }
     rig.reading.admit(2, &batch).unwrap();
-    let proto = Records::Proto(vec![
-        b"x".as_slice().into(),
-        b"\x0a\x03bad".as_slice().into(),
-    ]);
+    let proto = Records::proto(&[b"x".as_slice().into(), b"\x0a\x03bad".as_slice().into()]);
     assert_eq!(proto.position_containing(b"bad"), Some(1));
 }
 
