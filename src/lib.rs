@@ -10,6 +10,7 @@
 #![warn(unreachable_pub)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
 
+pub mod buffers;
 pub mod cli;
 pub mod client;
 pub mod commands;
@@ -25,8 +26,7 @@ pub mod schema;
 pub mod settings;
 pub mod transcode;
 
-/// The messages of `proto/zerobus_service.proto` and, with the feature `emulator`,
-/// the server half of its service.
+/// The messages of `proto/zerobus_service.proto`.
 pub mod wire {
     #![expect(missing_docs, reason = "generated; documented in the .proto file")]
     #![expect(clippy::all, reason = "generated")]

@@ -94,7 +94,7 @@ pub struct IngestArgs {
     #[arg(long, value_enum, value_name = "HOW", default_value_t = CompressionArg::Auto, help_heading = "Input")]
     pub compression: CompressionArg,
     /// The longest row
-    #[arg(long, value_name = "SIZE", value_parser = parse::size, default_value = "16MiB", help_heading = "Input")]
+    #[arg(long, value_name = "SIZE", value_parser = parse::held_size, default_value = "16MiB", help_heading = "Input")]
     pub max_line: usize,
 
     /// Rows to pass over, counted over all inputs
@@ -186,7 +186,7 @@ pub struct IngestArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Flow")]
     pub batch_records: Option<u32>,
     /// About how many bytes make a batch
-    #[arg(long, value_name = "SIZE", value_parser = parse::size, default_value = "256KiB", help_heading = "Flow")]
+    #[arg(long, value_name = "SIZE", value_parser = parse::held_size, default_value = "256KiB", help_heading = "Flow")]
     pub batch_bytes: usize,
     /// How long rows of a slow pipe wait for others to fill a batch
     #[arg(long, value_name = "DURATION", value_parser = parse::duration, default_value = "5ms", help_heading = "Flow")]

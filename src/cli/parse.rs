@@ -31,6 +31,17 @@ pub(super) fn size(text: &str) -> Result<usize, String> {
         .ok_or_else(expected)
 }
 
+/// A size of what is held in memory as a whole.
+pub(super) fn held_size(text: &str) -> Result<usize, String> {
+    const HELD_BYTES_MAX: usize = 1 << 30;
+    size(text).and_then(|bytes| match bytes {
+        ..=HELD_BYTES_MAX => Ok(bytes),
+        _ => Err(format!(
+            "\"{text}\" is too much to hold, expected at most 1GiB"
+        )),
+    })
+}
+
 /// `HOST:PORT`; a name stands for its first address.
 #[cfg(feature = "emulator")]
 pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
@@ -84,6 +95,8 @@ mod tests {
 
     #[test]
     fn sizes() {
+        assert_eq!(held_size("1GiB"), Ok(1 << 30));
+        assert!(held_size("1073741825").unwrap_err().contains("1GiB"));
         assert_eq!(size("64MiB"), Ok(64 << 20));
         assert_eq!(size("10MB"), Ok(10_000_000));
         assert_eq!(size("4096"), Ok(4096));

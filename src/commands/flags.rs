@@ -6,6 +6,7 @@ use std::os::unix::fs::FileTypeExt as _;
 
 use jiff::tz::TimeZone;
 
+use crate::buffers::Pool;
 use crate::cli::{
     AmbiguousArg, CompressionArg, FormatArg, IngestArgs, ProgressArg, TimestampUnit, UnknownFields,
 };
@@ -224,6 +225,7 @@ pub(super) fn framing(args: &IngestArgs) -> Framing {
             block_bytes: args.batch_bytes,
         },
         linger: args.linger,
+        pool: Pool::new(2 * args.batch_bytes),
         compression: match args.compression {
             CompressionArg::Auto => Compression::Auto,
             CompressionArg::None => Compression::None,

@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-use super::framer::{Cut, Finished, Found, Unfinished};
+use super::framer::{Cut, Finished, Found, PlainRows, Unfinished};
 use super::{Position, RowFault};
 
 /// The characters that structure a CSV file.
@@ -79,11 +79,23 @@ impl CsvCut {
 impl Cut for CsvCut {
     fn next(&mut self, bytes: &[u8]) -> Found {
         let CsvDialect { delimiter, quote } = self.dialect;
-        for (at, &byte) in bytes.iter().enumerate() {
+        let mut at = 0;
+        while let Some(&byte) = bytes.get(at) {
+            if let (State::Quoted, Some(quote)) = (self.state, quote) {
+                match memchr::memchr2(b'\n', quote, &bytes[at..]) {
+                    Some(0) => {}
+                    Some(len) => {
+                        at += len;
+                        continue;
+                    }
+                    None => break,
+                }
+            }
+            at += 1;
             if byte == b'\n' {
                 self.line += 1;
                 if self.state != State::Quoted {
-                    return Found::End(at + 1);
+                    return Found::End(at);
                 }
                 continue;
             }
@@ -105,6 +117,30 @@ impl Cut for CsvCut {
             };
         }
         Found::More
+    }
+
+    /// Those without quotes, which hold no line's end then.
+    fn plain_rows(&mut self, bytes: &[u8], rows: &mut PlainRows<'_>) -> usize {
+        let quote = self.dialect.quote.unwrap_or(b'\n');
+        let mut start = 0;
+        while !rows.is_full() {
+            let rest = &bytes[start..];
+            let (len, end_len) = match memchr::memchr3(b'\n', b'\r', quote, rest) {
+                Some(at) if rest[at] == b'\n' => (at, 1),
+                Some(at) if rest[at..].starts_with(b"\r\n") => (at, 2),
+                _ => break,
+            };
+            if !rows.takes(len) {
+                break;
+            }
+            if len > 0 {
+                rows.push(start, len, len + end_len, self.line);
+            }
+            self.line += 1;
+            start += len + end_len;
+        }
+        self.record_line = self.line;
+        start
     }
 
     fn finish(&mut self) -> Finished {
@@ -160,21 +196,38 @@ pub struct Cell<'a> {
 pub fn cells(record: &str, dialect: CsvDialect) -> Cells<'_> {
     Cells {
         dialect,
-        rest: Some(record),
+        record,
+        at: Some(0),
     }
 }
 
 /// See [`cells`].
 pub struct Cells<'a> {
     dialect: CsvDialect,
-    rest: Option<&'a str>,
+    record: &'a str,
+    /// Where the next cell begins.
+    at: Option<usize>,
+}
+
+impl Cells<'_> {
+    /// Where in the record the next cell begins; none behind the last one.
+    pub fn at(&self) -> Option<usize> {
+        self.at
+    }
+
+    /// Goes on behind a cell that ends before this place.
+    pub fn pass(&mut self, end: usize) {
+        // Behind the cell stands a delimiter, or the record's end.
+        self.at = (end < self.record.len()).then_some(end + 1);
+    }
 }
 
 impl<'a> Iterator for Cells<'a> {
     type Item = Cell<'a>;
 
     fn next(&mut self) -> Option<Cell<'a>> {
-        let rest = self.rest?;
+        let at = self.at?;
+        let rest = &self.record[at..];
         let quote = self
             .dialect
             .quote
@@ -186,8 +239,7 @@ impl<'a> Iterator for Cells<'a> {
             let end = end.unwrap_or(rest.len());
             (Cow::Borrowed(&rest[..end]), end)
         };
-        // Behind the cell stands a delimiter, or the record's end.
-        self.rest = rest.get(end + 1..);
+        self.pass(at + end);
         let quoted = quote.is_some();
         Some(Cell { text, quoted })
     }

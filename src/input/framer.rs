@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 use super::bytes::{Bytes, ReadError};
 use super::csv::CsvCut;
 use super::json::JsonCut;
-use super::ndjson::LineCut;
+use super::ndjson::{LineCut, is_blank};
 use super::{
     Block, Format, Framing, InputError, Limits, LongRow, Position, Row, RowFault, RunningHash,
     Source,
 };
+use crate::buffers::Buffer;
 
 mod header;
 
@@ -23,6 +24,12 @@ pub(super) trait Cut {
     /// Looks for the end of the row that is being read in `bytes`, which continue what was
     /// seen before.
     fn next(&mut self, bytes: &[u8]) -> Found;
+
+    /// Takes rows that are plain to see, from a place between two rows on; returns where they
+    /// end. What is out of the ordinary is left to [`Self::next`].
+    fn plain_rows(&mut self, _bytes: &[u8], _rows: &mut PlainRows<'_>) -> usize {
+        0
+    }
 
     /// What the row that ends here is, and makes ready for the next one.
     fn finish(&mut self) -> Finished;
@@ -60,6 +67,38 @@ pub(super) struct Unfinished {
     pub hint: &'static str,
 }
 
+/// Where a cut puts the rows that are plain to see.
+pub(super) struct PlainRows<'r> {
+    rows: &'r mut Vec<Row>,
+    /// The most of them.
+    rows_max: usize,
+    line_bytes_max: usize,
+    /// Where in the block the bytes begin that the cut is shown.
+    from: usize,
+    /// The line that lines of the block are counted from.
+    first_line: u64,
+}
+
+impl PlainRows<'_> {
+    pub(super) fn is_full(&self) -> bool {
+        self.rows.len() >= self.rows_max
+    }
+
+    /// Whether a row of so many bytes, its line's end left out, is within the limit.
+    pub(super) fn takes(&self, len: usize) -> bool {
+        len <= self.line_bytes_max
+    }
+
+    /// Adds a row that was taken.
+    #[inline]
+    pub(super) fn push(&mut self, start: usize, len: usize, len_with_end: usize, line: u64) {
+        let start = self.from + start;
+        let line = line - self.first_line;
+        self.rows
+            .push(Row::new(start, len, len_with_end, line, None));
+    }
+}
+
 /// What [`Cut::next`] found.
 pub(super) enum Found {
     /// The row ends before this many bytes, the line's end included.
@@ -95,12 +134,14 @@ pub struct Framer {
     limits: Limits,
     linger: Duration,
     /// Bytes read that belong to no block yet; the first `seen` were shown to the cut.
-    carry: Vec<u8>,
+    carry: Buffer,
     seen: usize,
     /// Where `carry` begins in the source.
     position: u64,
     /// Where the row begins that is over the limit, while it passes in pieces.
     long: Option<u64>,
+    /// How many rows the last block had.
+    rows_before: usize,
     ended: bool,
     /// A read has failed behind rows that had to go out first.
     failed: Option<InputError>,
@@ -111,6 +152,8 @@ pub struct Framer {
 const BOM: &[u8] = b"\xEF\xBB\xBF";
 /// What UTF-16 begins with, little and big endian.
 const UTF_16: [&[u8]; 2] = [b"\xFF\xFE", b"\xFE\xFF"];
+/// A read asks for no less than such a part of a block.
+const READ_PART_MIN: usize = 4;
 /// A row may be followed by CR and LF.
 const LINE_END_BYTES_MAX: usize = 2;
 
@@ -134,9 +177,10 @@ impl Framer {
             cut,
             limits: framing.limits,
             linger: framing.linger,
-            carry: Vec::new(),
+            carry: Buffer::new(&framing.pool),
             seen: 0,
             long: None,
+            rows_before: 0,
             ended: false,
             failed: None,
             hash: framing.hashed.then(RunningHash::default),
@@ -228,7 +272,7 @@ impl Framer {
         if let Some(hash) = &mut self.hash {
             hash.pass(&self.carry[..count]);
         }
-        self.carry.drain(..count);
+        self.carry.drop_front(count);
         self.position += count as u64;
     }
 
@@ -256,7 +300,8 @@ impl Framer {
         if self.long.is_some() {
             return self.long_row_goes_on();
         }
-        let mut rows = Vec::new();
+        let first_line = self.cut.row_line();
+        let mut rows = Vec::with_capacity(self.rows_before);
         let mut long = None;
         let mut consumed = 0;
         // Since when whole rows wait for others.
@@ -266,9 +311,24 @@ impl Framer {
             // where a read happens to end.
             let most = consumed + self.limits.line_bytes_max + LINE_END_BYTES_MAX;
             let shown = self.carry.len().min(most);
+            if self.seen == consumed {
+                let mut plain = PlainRows {
+                    rows: &mut rows,
+                    rows_max: self.limits.block_rows_max,
+                    line_bytes_max: self.limits.line_bytes_max,
+                    from: consumed,
+                    first_line,
+                };
+                let taken = self.cut.plain_rows(&self.carry[consumed..], &mut plain);
+                if taken > 0 {
+                    consumed += taken;
+                    self.seen = consumed;
+                    continue;
+                }
+            }
             if let Found::End(more) = self.cut.next(&self.carry[self.seen..shown]) {
                 self.seen += more;
-                long = self.end_row(consumed, &mut rows);
+                long = self.end_row(consumed, first_line, &mut rows);
                 consumed = self.seen;
                 continue;
             }
@@ -297,7 +357,7 @@ impl Framer {
                 }
                 let row = self.begin_long(0);
                 self.long = Some(row.byte);
-                return Ok(Some(self.block(shown, rows, Some(row))));
+                return Ok(Some(self.block(shown, first_line, rows, Some(row))));
             }
             let filled = match self.fill() {
                 Ok(filled) => filled,
@@ -321,7 +381,7 @@ impl Framer {
                     if self.carry.len() > consumed {
                         // The last row has no line's end.
                         self.check_complete()?;
-                        long = self.end_row(consumed, &mut rows);
+                        long = self.end_row(consumed, first_line, &mut rows);
                         consumed = self.seen;
                     }
                     break;
@@ -331,7 +391,7 @@ impl Framer {
         if consumed == 0 {
             return Ok(None);
         }
-        Ok(Some(self.block(consumed, rows, long)))
+        Ok(Some(self.block(consumed, first_line, rows, long)))
     }
 
     /// Whether more comes while the rows that are whole may wait for it.
@@ -375,7 +435,8 @@ impl Framer {
             self.cut.finish();
             self.long = None;
         }
-        Ok(Some(self.block(end, Vec::new(), Some(row))))
+        let line = row.line;
+        Ok(Some(self.block(end, line, Vec::new(), Some(row))))
     }
 
     fn begin_long(&self, start: usize) -> LongRow {
@@ -389,9 +450,15 @@ impl Framer {
         }
     }
 
-    fn block(&mut self, end: usize, rows: Vec<Row>, long: Option<LongRow>) -> Block {
-        let rest = self.carry.split_off(end);
-        let data = std::mem::replace(&mut self.carry, rest);
+    fn block(
+        &mut self,
+        end: usize,
+        first_line: u64,
+        rows: Vec<Row>,
+        long: Option<LongRow>,
+    ) -> Block {
+        self.rows_before = rows.len();
+        let data = self.carry.take_front(..end);
         self.seen -= end;
         let first_byte = self.position;
         self.position += end as u64;
@@ -405,6 +472,7 @@ impl Framer {
             source: Arc::clone(&self.source),
             data,
             first_byte,
+            first_line,
             rows,
             long,
             source_bytes: self.bytes.source_bytes(),
@@ -418,13 +486,13 @@ impl Framer {
 
     /// Ends the row that begins at `start` and was seen to its end; returns it if it is over
     /// the limit.
-    fn end_row(&mut self, start: usize, rows: &mut Vec<Row>) -> Option<LongRow> {
+    fn end_row(&mut self, start: usize, first_line: u64, rows: &mut Vec<Row>) -> Option<LongRow> {
         let finished = self.cut.finish();
         let start = start + finished.before;
         let row = &self.carry[start..self.seen];
         let text = without_line_end(row);
         let blank = match self.source.format {
-            Format::Ndjson => text.iter().all(|b| matches!(b, b' ' | b'\t')),
+            Format::Ndjson => is_blank(text),
             // Tabs and spaces are cells.
             Format::Csv(_) | Format::Json => text.is_empty(),
         };
@@ -434,13 +502,8 @@ impl Framer {
             ..self.begin_long(start)
         });
         if !blank && long.is_none() {
-            rows.push(Row {
-                start,
-                len: text.len(),
-                len_with_end: row.len(),
-                line: finished.line,
-                fault: finished.fault,
-            });
+            let line = finished.line - first_line;
+            rows.push(Row::new(start, text.len(), row.len(), line, finished.fault));
         }
         long
     }
@@ -450,12 +513,11 @@ impl Framer {
         if self.ended {
             return Ok(Filled::End);
         }
-        let have = self.carry.len();
-        self.carry.resize(have + self.limits.block_bytes, 0);
-        let read = self.bytes.read(&mut self.carry[have..]);
-        self.carry
-            .truncate(have + read.as_ref().copied().unwrap_or(0));
-        match read {
+        let block_bytes = self.limits.block_bytes;
+        let most = block_bytes.saturating_sub(self.carry.len());
+        let most = most.max(block_bytes / READ_PART_MIN).max(1);
+        let bytes = &mut self.bytes;
+        match self.carry.append(most, |room| bytes.read(room)) {
             Ok(0) => {
                 self.ended = true;
                 Ok(Filled::End)

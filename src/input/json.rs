@@ -270,7 +270,7 @@ mod tests {
         while let Some(block) = framer.next_block().unwrap() {
             let first = block.first_byte as usize;
             for row in &block.rows {
-                rows.push(&text[first + row.start..first + row.start + row.len]);
+                rows.push(&text[first + row.start()..][..row.len()]);
             }
             if let Some(piece) = block.long.filter(|piece| piece.ends) {
                 let end = first + block.data.len();

@@ -7,6 +7,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::buffers::{Buffer, Pool};
+
 mod bytes;
 mod compression;
 mod csv;
@@ -36,6 +38,10 @@ pub enum Format {
     Csv(CsvDialect),
 }
 
+/// The most bytes of a block: [`Limits::line_bytes_max`] and [`Limits::block_bytes`] together
+/// stay below it.
+pub const BLOCK_BYTES_MAX: usize = 1 << 31;
+
 /// Bounds of what is held of an input at one time.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -60,6 +66,8 @@ pub struct Framing {
     pub columns: Option<Vec<String>>,
     /// How long rows of a pipe wait for others to fill their block.
     pub linger: Duration,
+    /// Where the buffers of its blocks come from.
+    pub pool: Pool,
     /// Bytes are hashed as they pass, for an input that cannot be read twice.
     pub hashed: bool,
 }
@@ -105,9 +113,11 @@ pub struct Block {
     /// Where they come from.
     pub source: Arc<Source>,
     /// The bytes they lie in.
-    pub data: Vec<u8>,
+    pub data: Buffer,
     /// Where these bytes begin in the source, after decompression.
     pub first_byte: u64,
+    /// The line that the lines of its rows are counted from.
+    first_line: u64,
     /// The rows, in order.
     pub rows: Vec<Row>,
     /// A row over the limit, or a piece of one, that follows the rows of this block.
@@ -126,19 +136,58 @@ pub struct Block {
     pub hash_after: Option<RunningHash>,
 }
 
-/// One row of a block.
+/// One row of a block. There are many: it is kept small.
 #[derive(Debug, Clone, Copy)]
 pub struct Row {
-    /// Where it begins in the block's data.
-    pub start: usize,
-    /// Its length without the line's end.
-    pub len: usize,
-    /// Its length with the line's end, if it has one.
-    pub len_with_end: usize,
-    /// The line it begins on, from 1.
-    pub line: u64,
+    start: u32,
+    len: u32,
+    /// Lines behind the block's first.
+    line: u32,
+    /// Bytes of the line's end; 2 at the most.
+    end_len: u8,
     /// What framing found wrong with it.
     pub fault: Option<RowFault>,
+}
+
+impl Row {
+    /// `line` counts from the block's first. All fit, since a block is within
+    /// [`BLOCK_BYTES_MAX`].
+    fn new(
+        start: usize,
+        len: usize,
+        len_with_end: usize,
+        line: u64,
+        fault: Option<RowFault>,
+    ) -> Self {
+        debug_assert!(start + len_with_end <= BLOCK_BYTES_MAX);
+        Self {
+            start: start as u32,
+            len: len as u32,
+            line: line as u32,
+            end_len: (len_with_end - len) as u8,
+            fault,
+        }
+    }
+
+    /// Where it begins in the block's data.
+    pub fn start(&self) -> usize {
+        self.start as usize
+    }
+
+    /// Its length without the line's end.
+    pub fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    /// Whether there is nothing in it; no format has such rows.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Its length with the line's end, if it has one.
+    pub fn len_with_end(&self) -> usize {
+        self.len() + usize::from(self.end_len)
+    }
 }
 
 /// A row that framing already knows to be bad.
@@ -184,7 +233,17 @@ pub struct LongRow {
 impl Block {
     /// The bytes of a row without the line's end.
     pub fn row(&self, row: &Row) -> &[u8] {
-        &self.data[row.start..row.start + row.len]
+        &self.data[row.start()..][..row.len()]
+    }
+
+    /// The line that a row begins on, from 1.
+    pub fn line(&self, row: &Row) -> u64 {
+        self.first_line + u64::from(row.line)
+    }
+
+    /// Bytes that are held for it.
+    pub fn held_bytes(&self) -> usize {
+        self.data.len() + size_of_val(&*self.rows)
     }
 
     /// Where reading can begin again so that the next row is the one that begins at `start`
@@ -208,7 +267,7 @@ impl Block {
 
     /// The bytes of a row as they stand in the source.
     pub fn row_with_end(&self, row: &Row) -> &[u8] {
-        &self.data[row.start..row.start + row.len_with_end]
+        &self.data[row.start()..][..row.len_with_end()]
     }
 }
 

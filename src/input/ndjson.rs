@@ -1,9 +1,14 @@
 //! Where an NDJSON row ends: at the line's end.
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
 use super::Position;
-use super::framer::{Cut, Finished, Found, Unfinished};
+use super::framer::{Cut, Finished, Found, PlainRows, Unfinished};
+
+/// A line that is no row.
+pub(super) fn is_blank(line: &[u8]) -> bool {
+    line.iter().all(|b| matches!(b, b' ' | b'\t'))
+}
 
 /// Cuts at newlines.
 pub(super) struct LineCut {
@@ -23,6 +28,23 @@ impl Cut for LineCut {
             Some(at) => Found::End(at + 1),
             None => Found::More,
         }
+    }
+
+    fn plain_rows(&mut self, bytes: &[u8], rows: &mut PlainRows<'_>) -> usize {
+        let mut start = 0;
+        for end in memchr_iter(b'\n', bytes) {
+            let line = &bytes[start..end];
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            if rows.is_full() || !rows.takes(line.len()) {
+                break;
+            }
+            self.lines += 1;
+            if !is_blank(line) {
+                rows.push(start, line.len(), end + 1 - start, self.lines);
+            }
+            start = end + 1;
+        }
+        start
     }
 
     fn finish(&mut self) -> Finished {

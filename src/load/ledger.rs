@@ -55,6 +55,8 @@ struct Entry {
     open: u64,
     records: u64,
     bytes: u64,
+    /// What it keeps in memory.
+    held_bytes: usize,
     /// The offset of its last record, counted over all runs.
     last: u64,
     /// What is settled once this entry and all before it are.
@@ -82,7 +84,8 @@ pub(super) struct Ledger {
     /// Records that nobody will send.
     unsent: u64,
     bytes_acked: u64,
-    /// Bytes of the blocks that entries refer to.
+    /// Bytes that entries keep in memory: of their records and of the blocks that these were
+    /// made of.
     held_bytes: usize,
     /// Records of all settled entries: the prefix without a gap.
     settled_records: u64,
@@ -110,8 +113,13 @@ pub(super) struct Ledger {
 pub(super) struct Bounds {
     /// Records entered since the last checkpoint: what a killed load repeats at most.
     pub unsaved_max: Option<u64>,
-    /// Bytes of the blocks that entries refer to.
+    /// Bytes that entries keep in memory.
     pub held_bytes_max: usize,
+}
+
+/// What a batch keeps in memory, with the block that it was made of.
+pub(super) fn held_bytes(batch: &EncodedBatch, block: Option<&Block>) -> usize {
+    batch.body.len() + block.map_or(0, Block::held_bytes)
 }
 
 impl Ledger {
@@ -129,14 +137,14 @@ impl Ledger {
         }
     }
 
-    /// Whether a batch of so many records from a block of so many bytes may be entered.
-    pub(super) fn has_room(&mut self, records: u64, block_bytes: usize) -> bool {
+    /// Whether a batch of so many records that keeps so many bytes may be entered.
+    pub(super) fn has_room(&mut self, records: u64, bytes: usize) -> bool {
         let unsaved = self.entered - self.saved;
         let bounds = self.bounds;
         let saved = bounds
             .unsaved_max
             .is_none_or(|max| unsaved == 0 || unsaved + records <= max);
-        let held = self.held_bytes == 0 || self.held_bytes + block_bytes <= bounds.held_bytes_max;
+        let held = self.held_bytes == 0 || self.held_bytes + bytes <= bounds.held_bytes_max;
         self.full = !(self.stuck || saved && held);
         !self.full
     }
@@ -149,11 +157,13 @@ impl Ledger {
     /// A batch goes to the client; returns its id.
     pub(super) fn enter(&mut self, batch: &EncodedBatch, origin: Option<Origin>) -> u64 {
         let records = u64::from(batch.records);
-        self.held_bytes += origin.as_ref().map_or(0, |o| o.block.data.len());
+        let held_bytes = held_bytes(batch, origin.as_ref().map(|o| &*o.block));
+        self.held_bytes += held_bytes;
         self.entries.push_back(Entry {
             open: records,
             records,
             bytes: batch.record_bytes,
+            held_bytes,
             last: (self.entered + records).saturating_sub(1),
             mark: None,
             origin,
@@ -272,7 +282,7 @@ impl Ledger {
         while let Some(entry) = self.entries.pop_front_if(|e| e.open == 0 && !e.stuck) {
             self.first_id += 1;
             self.settled_records += entry.records;
-            self.held_bytes -= entry.origin.map_or(0, |o| o.block.data.len());
+            self.held_bytes -= entry.held_bytes;
             if let Some(mark) = entry.mark {
                 self.settled = mark;
             }

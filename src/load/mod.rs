@@ -1,8 +1,8 @@
 //! Joins input → transcode → client into one load: every queue bounded, every row accounted
 //! for. Reports what happens as events and never prints.
 //!
-//! Two threads do the work on rows: one reads and frames, one transcodes and hands batches
-//! to the client's task.
+//! Threads do the work on rows: one reads and frames, some transcode, one takes what they made
+//! in order, decides on bad rows and hands batches to the client's task.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -21,6 +21,7 @@ mod refusals;
 mod rejects;
 mod resume;
 mod signals;
+mod workers;
 
 pub use checkpoint::{Checkpoint, CheckpointFile, Identity, absolute};
 pub use errors::MaxErrors;

@@ -1,5 +1,5 @@
-//! The thread that transcodes: takes what [`super::reader`] reads, decides on bad rows, enters
-//! batches in the ledger and hands them to the client.
+//! The thread that decides: takes what [`super::reader`] reads and [`super::workers`] make of
+//! it, in order, decides on bad rows, enters batches in the ledger and hands them to the client.
 
 use std::fs::File;
 use std::ops::Range;
@@ -13,10 +13,11 @@ use tokio::sync::mpsc;
 use super::checkpoint::InputState;
 use super::errors::MaxErrors;
 use super::event::{LoadEvent, Observer};
-use super::ledger::Origin;
+use super::ledger::{self, Origin};
 use super::mark::{Mark, MarkRecords, Reached, RejectsLen};
 use super::pace::Pace;
-use super::reader::{Piece, Reader};
+use super::reader::{Piece, Reader, Share, Wanted};
+use super::workers::{self, Encoded, Results};
 use super::{Job, Rejects, Shared, lock};
 use crate::error::{Failure, Kind};
 use crate::input::{Block, Header, InputError, LongRow, Position, RunningHash, Source, Stop};
@@ -41,8 +42,8 @@ pub(super) struct Report {
     pub failures: Vec<Failure>,
 }
 
-/// Starts both threads; `hashes` says whether streams are hashed. The handle is that of the
-/// transcoding one. The other may hang in a read for as long as a file system likes, and is
+/// Starts the threads; `hashes` says whether streams are hashed. The handle is that of the
+/// deciding one. The reading one may hang in a read for as long as a file system likes, and is
 /// left to the process's end.
 pub(super) fn start(
     job: Job,
@@ -52,45 +53,52 @@ pub(super) fn start(
     shared: Arc<Shared>,
     observer: Observer,
 ) -> JoinHandle<Report> {
-    let (pieces, queue) = sync_channel(BLOCKS_QUEUED_MAX);
+    let before = job.before.records;
+    let transcoder = move || Transcoder::new(job.target.clone(), job.options.clone());
+    let count = workers::count();
+    let (workers, results) = workers::start(count, &transcoder);
+    let (pieces, queue) = sync_channel(BLOCKS_QUEUED_MAX + count);
     let reader = Reader {
         inputs: job.inputs,
         framing: job.framing,
         hashes,
         stop: stop.clone(),
+        share: Share {
+            skip: job.range.skip.saturating_sub(before.passed),
+            limit: job
+                .range
+                .limit
+                .map_or(u64::MAX, |n| n.saturating_sub(before.read())),
+            long: Wanted::Yes,
+        },
+        workers,
         pieces,
     };
     std::thread::spawn(move || {
         // Nobody listens any more: the load has ended.
         let _ = reader.read();
     });
+    let mut rows = Rows {
+        transcoder: transcoder(),
+        results,
+        batches,
+        shared,
+        max_errors: job.max_errors,
+        observer,
+        stop,
+        pace: job.rate_limit.map(|rate| (Instant::now(), Pace::new(rate))),
+        min_rows: job.range.min_rows,
+        before,
+        rejects_before: job.before.rejects,
+        counts: before,
+        all_read: false,
+        digits_cut: 0,
+        input: 0,
+        file: None,
+        bytes_before: 0,
+        bytes_read: 0,
+    };
     std::thread::spawn(move || {
-        let before = job.before.records;
-        let mut rows = Rows {
-            transcoder: Transcoder::new(job.target, job.options),
-            builder: BatchBuilder::new(),
-            batches,
-            shared,
-            max_errors: job.max_errors,
-            observer,
-            stop,
-            pace: job.rate_limit.map(|rate| (Instant::now(), Pace::new(rate))),
-            skip: job.range.skip.saturating_sub(before.passed),
-            limit: job
-                .range
-                .limit
-                .map_or(u64::MAX, |n| n.saturating_sub(before.read())),
-            min_rows: job.range.min_rows,
-            before,
-            rejects_before: job.before.rejects,
-            counts: before,
-            long_is_skipped: false,
-            all_read: false,
-            input: 0,
-            file: None,
-            bytes_before: 0,
-            bytes_read: 0,
-        };
         let mut failures = Vec::new();
         failures.extend(rows.run(&queue).err().flatten());
         if let Some(rejects) = lock(&rows.shared.rejects).as_mut() {
@@ -100,7 +108,7 @@ pub(super) fn start(
             bytes_read: rows.bytes_read,
             skipped: rows.counts.passed - before.passed,
             all_read: rows.all_read,
-            digits_cut: rows.transcoder.digits_cut(),
+            digits_cut: rows.digits_cut,
             failures,
         }
     })
@@ -110,8 +118,9 @@ pub(super) fn start(
 type Stopped = Option<Failure>;
 
 struct Rows {
+    /// For headers, and for the rows before one that ends the load.
     transcoder: Transcoder,
-    builder: BatchBuilder,
+    results: Results,
     batches: mpsc::Sender<Batch>,
     shared: Arc<Shared>,
     max_errors: MaxErrors,
@@ -119,9 +128,6 @@ struct Rows {
     stop: Stop,
     /// A limited rate, and when it began.
     pace: Option<(Instant, Pace)>,
-    /// Rows still to be passed over, and still to be read after them.
-    skip: u64,
-    limit: u64,
     min_rows: u64,
     /// The rows of earlier runs, and how long their rejects are.
     before: MarkRecords,
@@ -129,9 +135,8 @@ struct Rows {
     /// All rows that were dealt with, over all runs. What the service refuses is counted by
     /// the ledger.
     counts: MarkRecords,
-    /// The row over the limit that is passing is one of those passed over.
-    long_is_skipped: bool,
     all_read: bool,
+    digits_cut: u64,
     /// The input being read, and its file if it is one.
     input: usize,
     file: Option<Arc<File>>,
@@ -154,13 +159,7 @@ impl Rows {
                     self.file = file;
                     self.begin(&source, settled_bytes)?;
                 }
-                Ok(Piece::Block(block)) => {
-                    self.block(&block)?;
-                    // The reading thread ends when nobody listens.
-                    if self.limit == 0 && block.end.is_some() {
-                        return self.finish(true);
-                    }
-                }
+                Ok(Piece::Block { block, rows, long }) => self.block(&block, rows, long)?,
                 Ok(Piece::Ended {
                     reached,
                     state,
@@ -168,6 +167,7 @@ impl Rows {
                 }) => self.ended(reached, state.filter(|_| whole), whole),
                 Ok(Piece::Failed(error)) => return Err(Some(error.into())),
                 Ok(Piece::End) => return self.finish(!self.stop.is_set()),
+                Ok(Piece::Enough) => return self.finish(true),
                 Err(RecvTimeoutError::Disconnected) => {
                     let message = "the thread that reads the inputs has died";
                     return Err(Some(Failure::new(Kind::Input, message)));
@@ -230,26 +230,42 @@ impl Rows {
         self.shared.moved.notify_all();
     }
 
-    fn block(&mut self, block: &Arc<Block>) -> Result<(), Stopped> {
+    fn block(
+        &mut self,
+        block: &Arc<Block>,
+        rows: Range<usize>,
+        long: Wanted,
+    ) -> Result<(), Stopped> {
         self.count_bytes(block.source_bytes);
-        let rows = self.rows_wanted(block.rows.len());
-        let first = rows.start;
+        self.counts.passed += rows.start as u64;
+        let mut encoded = Encoded::default();
+        if !rows.is_empty() {
+            encoded = self.results.take().ok_or_else(|| {
+                let message = "a thread that transcodes rows has died";
+                Some(Failure::new(Kind::Input, message))
+            })?;
+        }
         let mut bad = Vec::new();
-        let (unread, mut result) = self.rows(block, rows, &mut bad);
+        let (unread, mut result) = self.judge(block, &rows, encoded.bad, &mut bad);
+        if unread < rows.end {
+            let builder = &mut BatchBuilder::new();
+            encoded = workers::encode(&mut self.transcoder, builder, block, rows.start..unread);
+        }
+        self.digits_cut += encoded.digits_cut;
         // What is good goes out even if the load ends here.
-        self.send(block, first, &bad)?;
+        self.send(block, rows.start, &bad, encoded.batches)?;
         if let Some(row) = block.rows.get(unread) {
-            self.mark_in(block, row.start, row.line);
+            self.mark_in(block, row.start(), block.line(row));
             result?;
-        } else if let Some(long) = block.long.filter(|l| l.begins && self.is_full()) {
+        } else if let (Some(long), Wanted::Unread) = (block.long, long) {
             self.mark_in(block, long.start, long.line);
-        } else if let Some(long) = block.long {
-            result = self.long_row(block, &long);
+        } else if let Some(piece) = block.long {
+            result = self.long_row(block, &piece, long);
             match (&result, block.end) {
                 (Err(_), _) => {
-                    let start = block.data.len().min(long.start);
-                    if long.begins {
-                        self.mark_in(block, start, long.line);
+                    let start = block.data.len().min(piece.start);
+                    if piece.begins {
+                        self.mark_in(block, start, piece.line);
                     }
                     result?;
                 }
@@ -265,32 +281,32 @@ impl Rows {
         Ok(())
     }
 
-    /// Takes rows of a block, and notes the bad ones. Returns the first row that is left
-    /// unread, and why it is.
-    fn rows(
+    /// Decides on the bad ones of some rows of a block, and notes them. Returns the first row
+    /// that is left unread, and why it is.
+    fn judge(
         &mut self,
         block: &Block,
-        rows: Range<usize>,
+        rows: &Range<usize>,
+        found: Vec<(usize, RowError)>,
         bad: &mut Vec<usize>,
     ) -> (usize, Result<(), Stopped>) {
+        let before = self.read();
+        let read = |end: usize| before + (end - rows.start) as u64;
         // A percentage of bad rows begins to count within the block.
-        let until = MaxErrors::PERCENT_ROWS_MIN.saturating_sub(self.read());
+        let until = MaxErrors::PERCENT_ROWS_MIN.saturating_sub(before);
         let until = usize::try_from(until).unwrap_or(usize::MAX).min(rows.len());
         let counts_from = rows.start + until;
-        for mut part in [rows.start..counts_from, counts_from..rows.end] {
-            while let Err((index, error)) =
-                self.transcoder
-                    .block(block, part.clone(), &mut self.builder)
-            {
-                part.start = index + 1;
-                let bytes = block.row_with_end(&block.rows[index]);
+        let mut found = found.into_iter().peekable();
+        for end in [counts_from, rows.end] {
+            while let Some((index, error)) = found.next_if(|(index, _)| *index < end) {
                 bad.push(index);
-                if let Err(stopped) = self.reject(&block.source, error, bytes) {
+                let bytes = block.row_with_end(&block.rows[index]);
+                if let Err(stopped) = self.reject(&block.source, error, bytes, read(index + 1)) {
                     return (index, Err(stopped));
                 }
             }
-            if let Err(stopped) = self.check_errors(false) {
-                return (part.end, Err(stopped));
+            if let Err(stopped) = self.check_errors(read(end), false) {
+                return (end, Err(stopped));
             }
         }
         (rows.end, Ok(()))
@@ -299,7 +315,7 @@ impl Rows {
     /// Rows read so far, over all runs.
     fn read(&self) -> u64 {
         let entered = lock(&self.shared.ledger).read();
-        self.before.read() + entered + self.builder.records()
+        self.before.read() + entered
     }
 
     fn mark_in(&mut self, block: &Block, start: usize, line: u64) {
@@ -320,34 +336,17 @@ impl Rows {
         });
     }
 
-    /// Whether `--limit` leaves the next row unread.
-    fn is_full(&self) -> bool {
-        self.skip == 0 && self.limit == 0
-    }
-
-    /// Which of the next `count` rows are neither passed over nor beyond the limit.
-    fn rows_wanted(&mut self, count: usize) -> Range<usize> {
-        let first = usize::try_from(self.skip).map_or(count, |skip| skip.min(count));
-        self.skip -= first as u64;
-        self.counts.passed += first as u64;
-        let most = count - first;
-        let wanted = usize::try_from(self.limit).map_or(most, |limit| limit.min(most));
-        self.limit -= wanted as u64;
-        first..first + wanted
-    }
-
     /// A piece of a row over the limit: it counts with its first piece, and all pieces go to
     /// the rejects.
-    fn long_row(&mut self, block: &Block, long: &LongRow) -> Result<(), Stopped> {
+    fn long_row(&mut self, block: &Block, long: &LongRow, wanted: Wanted) -> Result<(), Stopped> {
         let bytes = &block.data[long.start..];
-        if long.begins {
-            self.long_is_skipped = self.rows_wanted(1).is_empty();
-        }
-        if self.long_is_skipped {
+        if wanted != Wanted::Yes {
+            self.counts.passed += u64::from(long.begins);
             return Ok(());
         }
         if long.begins {
-            return self.reject(&block.source, long.into(), bytes);
+            let read = self.read() + 1;
+            return self.reject(&block.source, long.into(), bytes, read);
         }
         if let Some(rejects) = lock(&self.shared.rejects).as_mut() {
             rejects.go_on_with(bytes)?;
@@ -355,13 +354,19 @@ impl Rows {
         Ok(())
     }
 
-    fn reject(&mut self, source: &Source, error: RowError, row: &[u8]) -> Result<(), Stopped> {
+    /// A bad row, the last of `read`.
+    fn reject(
+        &mut self,
+        source: &Source,
+        error: RowError,
+        row: &[u8],
+        read: u64,
+    ) -> Result<(), Stopped> {
         let rejected = {
             let mut ledger = lock(&self.shared.ledger);
             ledger.reject();
             ledger.rejected() + self.before.rejected
         };
-        let read = self.read();
         let mut rejects = lock(&self.shared.rejects);
         if self.max_errors.exceeded(rejected, read, false) {
             let has_rejects = rejects.is_some();
@@ -379,16 +384,22 @@ impl Rows {
         Ok(())
     }
 
-    fn send(&mut self, block: &Arc<Block>, first: usize, bad: &[usize]) -> Result<(), Stopped> {
+    fn send(
+        &mut self,
+        block: &Arc<Block>,
+        first: usize,
+        bad: &[usize],
+        batches: Vec<EncodedBatch>,
+    ) -> Result<(), Stopped> {
         let bad: Arc<[usize]> = bad.into();
         let mut origin = Origin {
             block: Arc::clone(block),
             first,
             bad,
         };
-        for batch in self.builder.take() {
+        for batch in batches {
             self.wait_for_pace(batch.records);
-            self.wait_for_room(&batch, block.data.len());
+            self.wait_for_room(&batch, block);
             self.counts.accepted += u64::from(batch.records);
             let id = lock(&self.shared.ledger).enter(&batch, Some(origin.clone()));
             origin.first = origin.row(batch.records as usize).unwrap_or(usize::MAX);
@@ -420,9 +431,10 @@ impl Rows {
     }
 
     /// Waits until the ledger may hold more; not for a client that has ended.
-    fn wait_for_room(&self, batch: &EncodedBatch, block_bytes: usize) {
+    fn wait_for_room(&self, batch: &EncodedBatch, block: &Block) {
+        let bytes = ledger::held_bytes(batch, Some(block));
         let mut ledger = lock(&self.shared.ledger);
-        while !ledger.has_room(batch.records.into(), block_bytes) && !self.batches.is_closed() {
+        while !ledger.has_room(batch.records.into(), bytes) && !self.batches.is_closed() {
             self.shared.moved.notify_all();
             (ledger, _) = self
                 .shared
@@ -433,9 +445,8 @@ impl Rows {
     }
 
     /// Whether the bad rows are tolerated.
-    fn check_errors(&self, all_read: bool) -> Result<(), Stopped> {
+    fn check_errors(&self, read: u64, all_read: bool) -> Result<(), Stopped> {
         let rejected = lock(&self.shared.ledger).rejected() + self.before.rejected;
-        let read = self.read();
         if self.max_errors.exceeded(rejected, read, all_read) {
             let message =
                 format!("{rejected} of {read} rows were bad, more than --max-errors allows");
@@ -449,8 +460,8 @@ impl Rows {
     /// After the last row that is read. A share of the rows can be told only of all of them.
     fn finish(&mut self, all_read: bool) -> Result<(), Stopped> {
         self.all_read = all_read;
-        self.check_errors(all_read)?;
         let read = self.read();
+        self.check_errors(read, all_read)?;
         if all_read && read < self.min_rows {
             let message = format!(
                 "only {read} rows were read, fewer than --min-rows {}",

@@ -44,8 +44,8 @@ impl Refusals {
             return Ok(());
         };
         let row = &block.rows[row];
-        let byte = block.first_byte + row.start as u64;
-        let error = RowError::refused(row.line, byte, &fault.message);
+        let byte = block.first_byte + row.start() as u64;
+        let error = RowError::refused(block.line(row), byte, &fault.message);
         let rejected = self.rejected_before + ledger.rejected() + 1;
         let read = self.read_before + ledger.read();
         if self.max_errors.exceeded(rejected, read, false) {

@@ -37,8 +37,6 @@ pub struct MessagePlan {
 pub struct FieldPlan {
     /// The name in the .proto file, which is the column's name.
     pub name: String,
-    /// The name as a JSON object's key, in quotes and with its colon.
-    pub key: Box<[u8]>,
     /// The field's number.
     pub number: u32,
     /// Whether it holds one value, a list or a map.

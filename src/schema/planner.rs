@@ -159,7 +159,6 @@ impl Planner<'_> {
                 .or_insert(fields.len());
             fields.push(FieldPlan {
                 name: field.name().to_owned(),
-                key: format!("\"{}\":", field.name()).into_bytes().into(),
                 number: field.number(),
                 shape,
                 ty,

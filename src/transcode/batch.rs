@@ -7,6 +7,7 @@
 use bytes::Bytes;
 
 use super::wire::{LENGTH, close_length, open_length, put_tag};
+use crate::buffers::{Pool, Recycled};
 
 /// The most bytes of one record: what the official client takes, below the service's 10 MiB
 /// (PROTOCOL: limits).
@@ -26,19 +27,47 @@ pub struct EncodedBatch {
 }
 
 /// Collects records into batches.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct BatchBuilder {
-    body: Vec<u8>,
+    pool: Pool,
+    body: Recycled,
     records: u32,
     record_bytes: u64,
     /// Batches that were full before the one being built.
     full: Vec<EncodedBatch>,
 }
 
+impl Default for BatchBuilder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl BatchBuilder {
     /// An empty builder.
     pub fn new() -> Self {
-        Self::default()
+        let pool = Pool::default();
+        Self {
+            body: pool.take(),
+            pool,
+            records: 0,
+            record_bytes: 0,
+            full: Vec::new(),
+        }
+    }
+
+    /// Ends a record that was written as it stands in the batch, from `start` on and of so
+    /// many bytes.
+    #[inline]
+    pub(super) fn add_record(&mut self, start: usize, bytes: usize) {
+        if self.body.len() > BATCH_BYTES_MAX && self.records > 0 {
+            // This record opens the next batch.
+            let record = self.body.split_off(start);
+            self.seal();
+            self.body.extend(record);
+        }
+        self.records += 1;
+        self.record_bytes += bytes as u64;
     }
 
     /// Begins a record and returns where; its bytes go into [`Self::buffer`].
@@ -59,16 +88,9 @@ impl BatchBuilder {
     }
 
     pub(super) fn end_record(&mut self, start: usize) {
-        let bytes = self.record_bytes(start) as u64;
+        let bytes = self.record_bytes(start);
         close_length(&mut self.body, start + 2);
-        if self.body.len() > BATCH_BYTES_MAX && self.records > 0 {
-            // This record opens the next batch.
-            let record = self.body.split_off(start);
-            self.seal();
-            self.body = record;
-        }
-        self.records += 1;
-        self.record_bytes += bytes;
+        self.add_record(start, bytes);
     }
 
     pub(super) fn drop_record(&mut self, start: usize) {
@@ -76,13 +98,20 @@ impl BatchBuilder {
     }
 
     fn seal(&mut self) {
-        if self.records > 0 {
-            self.full.push(EncodedBatch {
-                records: std::mem::take(&mut self.records),
-                record_bytes: std::mem::take(&mut self.record_bytes),
-                body: std::mem::take(&mut self.body).into(),
-            });
+        if self.records == 0 {
+            return;
         }
+        // A few records do not keep a large buffer.
+        let body = match self.body.len() < self.body.capacity() / 4 {
+            true => Bytes::copy_from_slice(&self.body),
+            false => Bytes::from_owner(std::mem::replace(&mut self.body, self.pool.take())),
+        };
+        self.body.clear();
+        self.full.push(EncodedBatch {
+            records: std::mem::take(&mut self.records),
+            record_bytes: std::mem::take(&mut self.record_bytes),
+            body,
+        });
     }
 
     /// Records that were not taken yet.

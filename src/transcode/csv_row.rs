@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 
 use super::json_row::{Encoder, unknown_field};
+use super::plain::{Around, CellEnds};
 use super::{Options, Reason, ReasonKind};
 use crate::input::{Cell, CsvDialect, cells};
 use crate::schema::plan::{FieldPlan, MessagePlan, Shape, ValueType};
@@ -22,6 +23,11 @@ pub struct CellRules {
 }
 
 impl CellRules {
+    /// Whether the empty text alone is null, and cells are taken as they are.
+    pub(super) fn is_plain(&self) -> bool {
+        self.null.is_empty() && !self.trim
+    }
+
     /// The cell's text; none if it is null. A cell in quotes never is.
     fn read<'c>(&self, cell: Cell<'c>) -> Option<Cow<'c, str>> {
         if cell.quoted {
@@ -69,6 +75,15 @@ struct Nested {
 type Kept<'c> = Vec<(usize, Cow<'c, str>)>;
 
 impl Columns {
+    /// The field of each column, where all go to fields of the record.
+    pub(super) fn fields(&self) -> Option<Vec<usize>> {
+        let field = |target: &Target| match target {
+            Target::Field(index) => Some(*index),
+            Target::Ignored | Target::Nested => None,
+        };
+        self.targets.iter().map(field).collect()
+    }
+
     /// Columns by their names; without names, the fields in order.
     pub(super) fn new(
         plan: &RecordPlan,
@@ -173,6 +188,7 @@ fn twice(field: &FieldPlan) -> Reason {
 pub(super) fn encode<'e>(
     columns: &Columns,
     record: &str,
+    around: Around<'_>,
     dialect: CsvDialect,
     rules: &CellRules,
     encoder: &mut Encoder<'e>,
@@ -182,7 +198,23 @@ pub(super) fn encode<'e>(
     encoder.put_set_fields(base);
     let mut count = 0;
     let mut kept = Kept::new();
-    for cell in cells(record, dialect) {
+    let ends = CellEnds {
+        delimiter: dialect.delimiter,
+        quote: dialect.quote,
+        end: record.len(),
+    };
+    let plain = rules.is_plain();
+    let mut cells = cells(record, dialect);
+    loop {
+        if let (true, Some(at), Some(Target::Field(index))) =
+            (plain, cells.at(), columns.targets.get(count))
+            && let Some(end) = encoder.plain_cell(base, *index, around, at, ends)
+        {
+            cells.pass(end);
+            count += 1;
+            continue;
+        }
+        let Some(cell) = cells.next() else { break };
         match columns.targets.get(count) {
             Some(Target::Field(index)) => {
                 let text = rules.read(cell);

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
 
+use super::plain::{Around, CellEnds, Plain, Progress};
 use super::scanner::{Scanner, Syntax};
 use super::value::{self, Misread, Rules, Token};
 use super::wire::{LENGTH, close_length, open_length, put_bytes, put_tag};
@@ -63,6 +64,7 @@ impl Step<'_> {
 /// Encodes one row.
 pub(super) struct Encoder<'e> {
     plan: &'e RecordPlan,
+    plain: &'e Plain,
     options: &'e Options,
     scratch: &'e mut Scratch,
     out: &'e mut Vec<u8>,
@@ -75,6 +77,7 @@ pub(super) struct Encoder<'e> {
 impl<'e> Encoder<'e> {
     pub(super) fn new(
         plan: &'e RecordPlan,
+        plain: &'e Plain,
         options: &'e Options,
         scratch: &'e mut Scratch,
         out: &'e mut Vec<u8>,
@@ -83,6 +86,7 @@ impl<'e> Encoder<'e> {
         scratch.keys.clear();
         Self {
             plan,
+            plain,
             options,
             scratch,
             out,
@@ -102,8 +106,8 @@ impl<'e> Encoder<'e> {
     }
 
     /// Encodes a row that is one JSON object.
-    pub(super) fn row(&mut self, text: &str) {
-        let mut json = Scanner::new(text);
+    pub(super) fn row(&mut self, text: &str, around: Around<'_>) {
+        let mut json = Scanner::within(text, around);
         let result = match json.peek() {
             Some(b'{') => self.message(0, &mut json).and_then(|()| json.end()),
             _ => return self.reject(not_an_object()),
@@ -218,30 +222,26 @@ impl<'e> Encoder<'e> {
         }
         let plain = index > 0 || self.options.mapping.is_plain();
         json.take(b'{');
-        let mut first = true;
-        // Rows mostly give their fields in the order in which they are declared.
-        let mut guess = 0;
+        let mut progress = Progress::default();
         loop {
-            let expected = message.fields.get(guess).filter(|_| plain);
-            let found = match expected {
-                Some(field) if json.key_is(first, &field.key) => guess,
-                _ => {
-                    let Some(name) = json.key(first)? else { break };
-                    let found = match index {
-                        0 => self.options.mapping.field(message, &name),
-                        _ => message.by_name.get(&*name).copied(),
-                    };
-                    let Some(found) = found else {
-                        first = false;
-                        json.value()?;
-                        self.unknown(message, &name);
-                        continue;
-                    };
-                    found
-                }
+            if plain {
+                self.plain_members(index, base, &mut progress, json);
+            }
+            let Some(name) = json.key(progress.first)? else {
+                break;
             };
-            first = false;
-            guess = found + 1;
+            progress.first = false;
+            let found = match index {
+                0 => self.options.mapping.field(message, &name),
+                _ => message.by_name.get(&*name).copied(),
+            };
+            let Some(found) = found else {
+                json.value()?;
+                self.unknown(message, &name);
+                continue;
+            };
+            // Rows mostly give their fields in the order in which they are declared.
+            progress.from = found + 1;
             let field = &message.fields[found];
             self.within(Step::Field(&field.name), |encoder| {
                 let null = json.peek() == Some(b'n') && !field.takes_null();
@@ -258,6 +258,44 @@ impl<'e> Encoder<'e> {
         }
         self.leave(message, base);
         Ok(())
+    }
+
+    /// Takes the members that come next as long as they are plain.
+    #[inline]
+    fn plain_members(
+        &mut self,
+        index: usize,
+        base: usize,
+        progress: &mut Progress,
+        json: &mut Scanner<'_>,
+    ) {
+        let word = base + progress.from / 64;
+        if let Some(&seen) = self.scratch.seen.get(word) {
+            progress.seen = seen;
+            let at = self
+                .plain
+                .members(index, json.around(), json.at(), progress, self.out);
+            json.go_to(at);
+            self.scratch.seen[word] = progress.seen;
+        }
+    }
+
+    /// Takes a cell of a CSV, for a field of the record, if it is plain. Returns its end.
+    #[inline]
+    pub(super) fn plain_cell(
+        &mut self,
+        base: usize,
+        index: usize,
+        text: Around<'_>,
+        at: usize,
+        ends: CellEnds,
+    ) -> Option<usize> {
+        if self.bit(base, index) {
+            return None;
+        }
+        let end = self.plain.cell(index, text, at, ends, self.out)?;
+        self.set_bit(base, index);
+        Some(end)
     }
 
     fn unknown(&mut self, message: &MessagePlan, name: &str) {

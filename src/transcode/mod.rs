@@ -12,17 +12,23 @@ mod csv_row;
 mod json_row;
 mod mapping;
 mod number;
+mod plain;
 mod scanner;
 mod time;
 mod value;
 mod wire;
+mod words;
 
 pub use batch::{BATCH_BYTES_MAX, BatchBuilder, EncodedBatch, ROW_BYTES_MAX};
 pub use csv_row::CellRules;
 pub use mapping::{Mapping, SetValue};
 pub use time::{Ambiguous, TimeRules};
 
-use crate::input::{Block, Format, LongRow, Row, Source};
+use wire::content_len;
+
+use plain::{Around, CellEnds, Plain};
+
+use crate::input::{Block, CsvDialect, Format, LongRow, Row, Source};
 use crate::schema::{Column, RecordPlan};
 
 /// What a record is on the wire.
@@ -162,13 +168,35 @@ impl From<&LongRow> for RowError {
     }
 }
 
+/// How many rows are read field by field after one that was not plain as a whole, and that
+/// doubled after each further one, at the most.
+const CAREFUL_ROWS_MAX: u32 = 32;
+
+/// A row that is plain as a whole.
+enum Whole {
+    Object,
+    Cells {
+        /// The field of each column.
+        columns: Vec<usize>,
+        dialect: CsvDialect,
+    },
+}
+
 /// Turns rows into records. Keeps buffers, nothing else, from one row to the next.
 pub struct Transcoder {
     target: Target,
+    /// What is plain about the fields of protobuf records.
+    plain: Plain,
     options: Options,
     scratch: json_row::Scratch,
     /// The columns of the source being read.
     columns: csv_row::Columns,
+    /// How a row of it is taken that is plain as a whole, if any can be.
+    whole: Option<Whole>,
+    /// Rows that are not tried as a whole, since one was not plain; and how many after the
+    /// next such row.
+    careful_rows: u32,
+    careful_rows_next: u32,
     /// Timestamps whose digits past microseconds were cut.
     digits_cut: u64,
 }
@@ -176,11 +204,19 @@ pub struct Transcoder {
 impl Transcoder {
     /// A transcoder for records of this kind.
     pub fn new(target: Target, options: Options) -> Self {
+        let plain = match &target {
+            Target::Proto(plan) => Plain::new(&plan.messages),
+            Target::Json => Plain::new(&[]),
+        };
         Self {
             target,
+            plain,
             options,
             scratch: json_row::Scratch::default(),
             columns: csv_row::Columns::default(),
+            whole: None,
+            careful_rows: 0,
+            careful_rows_next: 1,
             digits_cut: 0,
         }
     }
@@ -198,6 +234,7 @@ impl Transcoder {
         match (&self.target, header(source)) {
             (Target::Proto(plan), names) => {
                 self.columns = csv_row::Columns::new(plan, names, &self.options)?;
+                self.whole = self.whole(source.format);
             }
             (Target::Json, Some(names)) => {
                 csv_row::check_names(names)?;
@@ -208,6 +245,21 @@ impl Transcoder {
             (Target::Json, None) => {}
         }
         Ok(())
+    }
+
+    fn whole(&self, format: Format) -> Option<Whole> {
+        let Options { mapping, cells, .. } = &self.options;
+        if !mapping.set().is_empty() {
+            return None;
+        }
+        match format {
+            Format::Ndjson | Format::Json => mapping.is_plain().then_some(Whole::Object),
+            Format::Csv(dialect) => {
+                let columns = self.columns.fields().filter(|_| cells.is_plain())?;
+                let plain = self.plain.has_required(&columns);
+                plain.then_some(Whole::Cells { columns, dialect })
+            }
+        }
     }
 
     /// Encodes these rows of a block up to the first bad one, whose index is returned with
@@ -225,17 +277,56 @@ impl Transcoder {
         let text = std::str::from_utf8(&block.data).ok();
         for index in rows {
             let row = &block.rows[index];
-            let text = text.and_then(|text| text.get(row.start..row.start + row.len));
+            if text.is_some() && row.fault.is_none() && self.plain_row(block, row, out) {
+                continue;
+            }
+            let text = text.and_then(|text| text.get(row.start()..row.start() + row.len()));
             if let Err(reasons) = self.row(block, row, text, out) {
                 let error = RowError {
-                    line: row.line,
-                    byte: block.first_byte + row.start as u64,
+                    line: block.line(row),
+                    byte: block.first_byte + row.start() as u64,
                     reasons,
                 };
                 return Err((index, error));
             }
         }
         Ok(())
+    }
+
+    /// Encodes a row if it is plain as a whole. `block` is UTF-8.
+    #[inline]
+    fn plain_row(&mut self, block: &Block, row: &Row, out: &mut BatchBuilder) -> bool {
+        let Some(whole) = &self.whole else {
+            return false;
+        };
+        if self.careful_rows > 0 {
+            self.careful_rows -= 1;
+            return false;
+        }
+        let around = Around(&block.data[row.start()..]);
+        let start = out.buffer().len();
+        let taken = match whole {
+            Whole::Object => self.plain.object(around, out.buffer()) == Some(row.len()),
+            Whole::Cells { columns, dialect } => {
+                let ends = CellEnds {
+                    delimiter: dialect.delimiter,
+                    quote: dialect.quote,
+                    end: row.len(),
+                };
+                let taken = self.plain.cells(columns, around, ends, out.buffer());
+                taken.is_some()
+            }
+        };
+        let bytes = content_len(out.buffer().len() - start);
+        if taken && bytes <= ROW_BYTES_MAX {
+            out.add_record(start, bytes);
+            self.careful_rows_next = 1;
+            return true;
+        }
+        out.drop_record(start);
+        self.careful_rows = self.careful_rows_next;
+        self.careful_rows_next = (2 * self.careful_rows_next).min(CAREFUL_ROWS_MAX);
+        false
     }
 
     /// `text` is the row, where its block is known to be UTF-8.
@@ -257,7 +348,8 @@ impl Transcoder {
             })?,
         };
         let record = out.begin_record();
-        let result = self.encode(&block.source, row.line, text, out.buffer());
+        let around = Around(&block.data[row.start()..]);
+        let result = self.encode(&block.source, block.line(row), text, around, out.buffer());
         let result = result.and_then(|()| match out.record_bytes(record) {
             bytes if bytes > ROW_BYTES_MAX => {
                 let message =
@@ -283,6 +375,7 @@ impl Transcoder {
         source: &Source,
         line: u64,
         text: &str,
+        around: Around<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), Vec<Reason>> {
         let plan = match (&self.target, source.format) {
@@ -295,13 +388,14 @@ impl Transcoder {
                 return csv_row::to_object(names, text, dialect, &self.options.cells, out);
             }
         };
-        let mut encoder = json_row::Encoder::new(plan, &self.options, &mut self.scratch, out);
+        let mut encoder =
+            json_row::Encoder::new(plan, &self.plain, &self.options, &mut self.scratch, out);
         encoder.origin = (&source.name, line);
         match source.format {
-            Format::Ndjson | Format::Json => encoder.row(text),
+            Format::Ndjson | Format::Json => encoder.row(text, around),
             Format::Csv(dialect) => {
                 let rules = &self.options.cells;
-                csv_row::encode(&self.columns, text, dialect, rules, &mut encoder);
+                csv_row::encode(&self.columns, text, around, dialect, rules, &mut encoder);
             }
         }
         self.digits_cut += encoder.finish()?;

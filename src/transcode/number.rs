@@ -61,6 +61,22 @@ fn take_apart(text: &str) -> Option<Digits> {
     })
 }
 
+/// Powers of ten from 1 on, each exact in its type: all that are, for the floats.
+macro_rules! powers_of_ten {
+    ($($name:ident $ty:ident $largest:literal),*) => {$(
+        pub(super) const $name: [$ty; $largest + 1] = {
+            let mut powers = [1 as $ty; $largest + 1];
+            let mut at = 1;
+            while at < powers.len() {
+                powers[at] = powers[at - 1] * 10 as $ty;
+                at += 1;
+            }
+            powers
+        };
+    )*};
+}
+powers_of_ten!(U64_POWERS u64 19, F32_POWERS f32 10, F64_POWERS f64 22);
+
 /// A whole number: `12`, `-3`, `1e3`, `1.0`.
 pub(super) fn integer(text: &str) -> Result<i128, Misfit> {
     // What nearly all rows hold: a sign and up to 18 digits.

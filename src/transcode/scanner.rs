@@ -4,6 +4,9 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
+use super::plain::Around;
+use super::words::not_plain;
+
 /// The deepest nesting of arrays and objects in a value that is taken as a whole.
 pub(super) const JSON_DEPTH_MAX: usize = 100;
 
@@ -16,12 +19,34 @@ pub(super) struct Syntax {
 
 pub(super) struct Scanner<'a> {
     text: &'a str,
+    /// The text and what stands behind it, for loads of several bytes.
+    around: Around<'a>,
     at: usize,
 }
 
 impl<'a> Scanner<'a> {
     pub(super) fn new(text: &'a str) -> Self {
-        Self { text, at: 0 }
+        Self::within(text, Around(text.as_bytes()))
+    }
+
+    /// A scanner of a text that is the beginning of what stands `around` it.
+    pub(super) fn within(text: &'a str, around: Around<'a>) -> Self {
+        Self {
+            text,
+            around,
+            at: 0,
+        }
+    }
+
+    pub(super) fn around(&self) -> Around<'a> {
+        self.around
+    }
+
+    /// Goes on at a place between two values.
+    #[inline]
+    pub(super) fn go_to(&mut self, at: usize) {
+        debug_assert!(self.at <= at && at <= self.text.len());
+        self.at = at;
     }
 
     pub(super) fn fail<T>(&self, what: &'static str) -> Result<T, Syntax> {
@@ -72,22 +97,9 @@ impl<'a> Scanner<'a> {
         Ok(Some(name))
     }
 
-    /// Takes the next member's name with its colon if it is this one, as [`FieldPlan::key`]
-    /// writes it; otherwise nothing is taken.
-    ///
-    /// [`FieldPlan::key`]: crate::schema::plan::FieldPlan::key
-    #[inline]
-    pub(super) fn key_is(&mut self, first: bool, key: &[u8]) -> bool {
-        let start = self.at;
-        if first || self.take(b',') {
-            self.peek();
-            if self.text.as_bytes()[self.at..].starts_with(key) {
-                self.at += key.len();
-                return true;
-            }
-        }
-        self.at = start;
-        false
+    /// Where the text that was not taken yet begins.
+    pub(super) fn at(&self) -> usize {
+        self.at
     }
 
     /// After `[` or an element: whether another element follows.
@@ -319,18 +331,6 @@ impl<'a> Scanner<'a> {
             }
         }
     }
-}
-
-/// Marks the bytes that are a quote, a backslash or a control character, in their highest
-/// bits. Bytes above the first that is marked may be marked wrongly.
-#[inline]
-fn not_plain(eight: u64) -> u64 {
-    const ONES: u64 = u64::MAX / 0xFF;
-    let zero = |bytes: u64| bytes.wrapping_sub(ONES) & !bytes;
-    let control = eight.wrapping_sub(ONES * 0x20) & !eight;
-    let quote = zero(eight ^ (ONES * b'"' as u64));
-    let backslash = zero(eight ^ (ONES * b'\\' as u64));
-    (control | quote | backslash) & (ONES * 0x80)
 }
 
 /// A JSON number: its text, and its value as far as that is plain to see.

@@ -355,7 +355,7 @@ trait FloatLimits: Copy {
 }
 
 macro_rules! float_limits {
-    ($($float:ident $powers:literal),*) => {$(
+    ($($float:ident $powers:ident),*) => {$(
         impl FloatLimits for $float {
             const NAN: Self = <$float>::NAN;
             const INFINITY: Self = <$float>::INFINITY;
@@ -365,17 +365,8 @@ macro_rules! float_limits {
             }
             #[inline]
             fn exactly(number: &Number<'_>) -> Option<Self> {
-                const POWERS: [$float; $powers + 1] = {
-                    let mut powers = [1.0; $powers + 1];
-                    let mut at = 1;
-                    while at < powers.len() {
-                        powers[at] = powers[at - 1] * 10.0;
-                        at += 1;
-                    }
-                    powers
-                };
                 let mantissa = number.mantissa.filter(|m| m >> $float::MANTISSA_DIGITS == 0)?;
-                let power = *POWERS.get(number.exponent.unsigned_abs() as usize)?;
+                let power = *number::$powers.get(number.exponent.unsigned_abs() as usize)?;
                 let value = match number.exponent {
                     ..0 => mantissa as $float / power,
                     0.. => mantissa as $float * power,
@@ -385,8 +376,7 @@ macro_rules! float_limits {
         }
     )*};
 }
-// The largest powers of ten that are exact.
-float_limits!(f32 10, f64 22);
+float_limits!(f32 F32_POWERS, f64 F64_POWERS);
 
 fn boolean(token: Token<'_>) -> Result<bool, Misread> {
     match token {

@@ -29,8 +29,8 @@ fn framed(reader: impl Read + Send + 'static) -> (Vec<Placed>, Option<String>) {
     loop {
         match framer.next_block() {
             Ok(Some(block)) => rows.extend(block.rows.iter().map(|row| {
-                let at = block.first_byte + row.start as u64;
-                (at, row.line, block.row_with_end(row).to_vec())
+                let at = block.first_byte + row.start() as u64;
+                (at, block.line(row), block.row_with_end(row).to_vec())
             })),
             Ok(None) => return (rows, None),
             Err(error) => return (rows, Some(error.message)),

@@ -99,11 +99,11 @@ proptest! {
         for block in blocks_of(Format::Json, Slow(std::io::Cursor::new(text.clone().into_bytes()), step)) {
             for row in &block.rows {
                 let bytes = block.row(row);
-                let begins = block.first_byte as usize + row.start;
+                let begins = block.first_byte as usize + row.start();
                 prop_assert!(begins >= next_byte);
                 prop_assert_eq!(&text.as_bytes()[begins..begins + bytes.len()], bytes);
                 let line = text[..begins].matches('\n').count() + 1;
-                prop_assert_eq!(row.line, line as u64);
+                prop_assert_eq!(block.line(row), line as u64);
                 next_byte = begins + bytes.len();
                 read.push(serde_json::from_slice(bytes).unwrap());
             }
@@ -143,7 +143,7 @@ proptest! {
             let mut rows = Vec::new();
             while let Some(block) = framer.next_block().unwrap() {
                 for row in &block.rows {
-                    rows.push((block.first_byte + row.start as u64, row.line, block.row(row).to_vec()));
+                    rows.push((block.first_byte + row.start() as u64, block.line(row), block.row(row).to_vec()));
                 }
             }
             rows
@@ -152,7 +152,7 @@ proptest! {
         let mut first = framer(step);
         let mut seen = 0;
         while let Some(block) = first.next_block().unwrap() {
-            let mut places: Vec<_> = block.rows.iter().map(|row| block.before(row.start, row.line)).collect();
+            let mut places: Vec<_> = block.rows.iter().map(|row| block.before(row.start(), block.line(row))).collect();
             places.push((block.end.unwrap(), block.hash_after.clone()));
             for (index, (place, hash)) in places.into_iter().enumerate() {
                 let mut again = framer(step % 7 + 1);

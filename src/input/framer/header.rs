@@ -57,7 +57,7 @@ impl Framer {
             let message = format!("the header is longer than {limit} bytes");
             return Err(self.error(Some(1), message, Some("is this a CSV file?")));
         };
-        let error = |what: String, hint| Err(self.error(Some(row.line), what, hint));
+        let error = |what: String, hint| Err(self.error(Some(block.line(row)), what, hint));
         if let Some(fault) = row.fault {
             return error(format!("the header: {}", fault.message()), None);
         }
@@ -80,7 +80,7 @@ impl Framer {
         }
         Ok(Some(Header {
             names,
-            line: row.line,
+            line: block.line(row),
             record: block.row_with_end(row).to_vec(),
         }))
     }

@@ -159,30 +159,30 @@ fn check_rows(block: &Block, framing: &Framing, lines: &mut Lines<'_>, framed: &
     let limit = framing.limits.line_bytes_max;
     let mut end = 0;
     for row in &block.rows {
-        assert!(row.start >= end, "rows overlap");
-        check_gap(&block.data[end..row.start], format);
-        end = row.start + row.len_with_end;
+        assert!(row.start() >= end, "rows overlap");
+        check_gap(&block.data[end..row.start()], format);
+        end = row.start() + row.len_with_end();
         assert!(
-            row.len > 0 && row.len <= limit,
+            row.len() > 0 && row.len() <= limit,
             "a row of {} bytes",
-            row.len
+            row.len()
         );
-        let line_end = &block.row_with_end(row)[row.len..];
+        let line_end = &block.row_with_end(row)[row.len()..];
         assert!(
             matches!(line_end, b"" | b"\r" | b"\n" | b"\r\n"),
             "{line_end:?} is no line's end"
         );
-        let byte = first_byte + row.start;
+        let byte = first_byte + row.start();
         assert_eq!(
-            row.line,
+            block.line(row),
             lines.of(byte),
             "the line of the row at byte {byte}"
         );
         framed.rows.push(Row {
             byte,
-            len: row.len,
-            len_with_end: row.len_with_end,
-            line: row.line,
+            len: row.len(),
+            len_with_end: row.len_with_end(),
+            line: block.line(row),
             fault: row.fault,
         });
     }

@@ -70,7 +70,7 @@ fn reasons(
         let row = &block.rows[index];
         assert_eq!(
             (error.line, error.byte),
-            (row.line, block.first_byte + row.start as u64)
+            (block.line(row), block.first_byte + row.start() as u64)
         );
         assert!(!error.reasons.is_empty(), "a bad row without a reason");
         assert!(error.reasons.len() < 100);
