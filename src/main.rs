@@ -14,7 +14,7 @@ const RUNTIME_END_MAX: Duration = Duration::from_millis(200);
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let result = tokio::runtime::Runtime::new()
+    let result = commands::runtime(&cli)
         .map_err(|e| Failure::new(Kind::Settings, format!("cannot start: {e}")))
         .and_then(|runtime| {
             let result = runtime.block_on(commands::run(cli));

@@ -25,6 +25,28 @@ mod table;
 
 use record::record_plan;
 
+/// What a command runs on. A load has threads of its own for the work on rows; what is left is
+/// one connection, whose parts wake each other for less on one thread. A server has many.
+///
+/// # Errors
+/// The system gives no threads or no means to wait for sockets.
+pub fn runtime(cli: &Cli) -> std::io::Result<tokio::runtime::Runtime> {
+    let serves = match &cli.command {
+        #[cfg(feature = "emulator")]
+        Command::Ingest(args) => args.local.is_some(),
+        #[cfg(not(feature = "emulator"))]
+        Command::Ingest(_) => false,
+        #[cfg(feature = "emulator")]
+        Command::Emulator(_) | Command::Peek(_) => true,
+        Command::Schema(_) | Command::Completions { .. } => false,
+    };
+    let mut builder = match serves {
+        true => tokio::runtime::Builder::new_multi_thread(),
+        false => tokio::runtime::Builder::new_current_thread(),
+    };
+    builder.enable_all().build()
+}
+
 /// Runs the command and returns its exit code.
 ///
 /// # Errors

@@ -1,24 +1,29 @@
 //! A chunk of requests to one Arrow batch; a bad request ends it and leaves out
 //! nothing but itself. Or to nothing, if rows are only to be checked: then one is built only
-//! where [`Check`] is not sure of it.
+//! where [`Sure`] is not sure of it.
 
 use std::sync::Arc;
 
 use deltalake_core::arrow::array::RecordBatch;
 use tonic::Status;
 
-use super::check::Check;
 use super::columns::{Problem, Rows};
 use super::incoming::Records;
 use super::plan::RecordPlan;
 use super::requests::Chunk;
 use super::table::Table;
-use super::{decode_json, decode_proto};
+use super::{check, check_json, decode_json, decode_proto};
 
 /// How the records of a stream are encoded.
 pub(super) enum Format {
     Proto(RecordPlan),
     Json,
+}
+
+/// What tells good records without building their rows.
+pub(super) enum Sure {
+    Proto(check::Check),
+    Json(check_json::Check),
 }
 
 /// Decodes the requests of one stream.
@@ -28,7 +33,7 @@ pub(super) struct Decoder {
     /// Rows are checked and not kept.
     pub(super) discard: bool,
     /// What tells most good records of a server that discards.
-    pub(super) check: Option<Check>,
+    pub(super) sure: Option<Sure>,
 }
 
 /// What a chunk came to.
@@ -61,10 +66,6 @@ impl Decoder {
         let mut last = None;
         let mut refusal = None;
         for (offset, records) in &chunk.requests {
-            if self.is_plainly_good(records) {
-                last = Some(*offset);
-                continue;
-            }
             let count = rows.count;
             if let Err(bad) = self.append(records, &mut rows) {
                 // A request is all or nothing.
@@ -90,10 +91,11 @@ impl Decoder {
         }
     }
 
-    fn is_plainly_good(&self, records: &Records) -> bool {
-        match (&self.check, records) {
-            (Some(check), Records::Proto(records)) => records.iter().all(|r| check.is_good(r)),
-            (None, _) | (_, Records::Json(_)) => false,
+    fn is_surely_good(&self, record: &[u8]) -> bool {
+        match &self.sure {
+            Some(Sure::Proto(check)) => check.is_good(record),
+            Some(Sure::Json(check)) => check.is_good(record),
+            None => false,
         }
     }
 
@@ -101,12 +103,14 @@ impl Decoder {
         let bad = |index| move |problem| BadRecord { index, problem };
         match (&self.format, records) {
             (Format::Proto(plan), Records::Proto(records)) => {
-                let mut records = records.iter().enumerate();
-                records.try_for_each(|(i, r)| decode_proto::append(plan, r, rows).map_err(bad(i)))
+                let records = records.iter().enumerate();
+                let mut unsure = records.filter(|(_, record)| !self.is_surely_good(record));
+                unsure.try_for_each(|(i, r)| decode_proto::append(plan, r, rows).map_err(bad(i)))
             }
             (Format::Json, Records::Json(records)) => {
-                let mut records = records.iter().enumerate();
-                records.try_for_each(|(i, r)| {
+                let records = records.iter().enumerate();
+                let mut unsure = records.filter(|(_, record)| !self.is_surely_good(record));
+                unsure.try_for_each(|(i, r)| {
                     let text = std::str::from_utf8(r).map_err(|_| Problem::new("not UTF-8"));
                     text.and_then(|text| decode_json::append(text, rows))
                         .map_err(bad(i))

@@ -8,6 +8,7 @@ mod builder;
 mod catalog;
 mod cells;
 mod check;
+mod check_json;
 mod chores;
 mod columns;
 mod decode;

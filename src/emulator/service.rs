@@ -25,7 +25,7 @@ use super::EmulatorError;
 use super::auth::{Auth, Refusal};
 use super::catalog::Catalog;
 use super::check::Check;
-use super::decode::{Decoder, Format};
+use super::decode::{Decoder, Format, Sure};
 use super::faults::{Cut, Faults, Reading, faultless};
 use super::incoming::Incoming;
 use super::requests::{Chunk, Numbering, avro, unreadable};
@@ -33,7 +33,7 @@ use super::rpc::zerobus_server::Zerobus;
 use super::shown::{quoted, short};
 use super::status::{Activity, StreamActivity};
 use super::table::{Acks, Table};
-use super::{columns, descriptor, plan};
+use super::{check_json, columns, descriptor, plan};
 
 /// The metadata that names the table.
 const TABLE_KEY: &str = "x-databricks-zerobus-table-name";
@@ -277,15 +277,16 @@ impl Service {
             Some(message) => Format::Proto(plan::plan(&message, &table.columns).map_err(invalid)?),
             None => Format::Json,
         };
-        let check = match &format {
-            Format::Proto(plan) if self.discard => Check::new(plan, &table.columns),
-            Format::Proto(_) | Format::Json => None,
+        let sure = match &format {
+            _ if !self.discard => None,
+            Format::Proto(plan) => Check::new(plan, &table.columns).map(Sure::Proto),
+            Format::Json => check_json::Check::new(&table.columns).map(Sure::Json),
         };
         Ok(Decoder {
             table,
             format,
             discard: self.discard,
-            check,
+            sure,
         })
     }
 

@@ -172,7 +172,8 @@ impl Plain {
         let start = out.len();
         let taken = match field.value {
             Value::One(Kind::Text { bytes_max }) => quoted(text, at, field.tag, bytes_max, out),
-            Value::One(kind) => self.value(kind, field.tag, text, at, out),
+            Value::One(kind @ Kind::Message(_)) => self.value(kind, field.tag, text, at, out),
+            Value::One(kind) => kind.bare(field.tag, text, at, JsonEnds, out),
             Value::List(kind) => self.list(kind, field.tag, text, at, out),
             Value::Packed(kind) => {
                 field.tag.put_open(out);
