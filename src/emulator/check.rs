@@ -241,8 +241,9 @@ impl Value {
             Self::Fixed32 => wire.fixed::<4>().ok().map(drop),
             Self::Fixed64 => wire.fixed::<8>().ok().map(drop),
             Self::Text { bytes_max } => {
-                let text = wire.text().ok()?;
-                (text.len() <= *bytes_max).then_some(())
+                let text = wire.bytes().ok()?;
+                let is_text = text.is_ascii() || std::str::from_utf8(text).is_ok();
+                (is_text && text.len() <= *bytes_max).then_some(())
             }
             Self::Bytes => wire.bytes().ok().map(drop),
             Self::Message(check) => check.message(wire.bytes().ok()?),

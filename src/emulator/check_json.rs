@@ -2,9 +2,14 @@
 
 use std::fmt;
 
+use serde::Deserialize as _;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
 use crate::schema::{Column, ColumnType};
+
+/// The longest number whose size is not looked at.
+const SHORT_NUMBER_BYTES_MAX: usize = 30;
 
 /// The columns of a table or a STRUCT.
 pub(super) struct Check {
@@ -25,10 +30,8 @@ enum Kind {
         min: i64,
         max: i64,
     },
-    /// Below this size no number is too large.
-    Floating {
-        max: f64,
-    },
+    /// FLOAT and DOUBLE.
+    Floating,
     /// Surely short enough with so many bytes.
     Text {
         bytes_max: usize,
@@ -61,7 +64,11 @@ impl Check {
 
     /// Whether the record surely makes a row.
     pub(super) fn is_good(&self, record: &[u8]) -> bool {
-        let mut json = serde_json::Deserializer::from_slice(record);
+        // As a whole, which takes less than text by text.
+        let Ok(text) = std::str::from_utf8(record) else {
+            return false;
+        };
+        let mut json = serde_json::Deserializer::from_str(text);
         let good = json.deserialize_map(Members(self));
         good.and_then(|()| json.end()).is_ok()
     }
@@ -76,8 +83,7 @@ impl Kind {
             ColumnType::SmallInt => whole(i16::MIN.into(), i16::MAX.into()),
             ColumnType::Int => whole(i32::MIN.into(), i32::MAX.into()),
             ColumnType::BigInt => whole(i64::MIN, i64::MAX),
-            ColumnType::Float => Self::Floating { max: 3e38 },
-            ColumnType::Double => Self::Floating { max: f64::MAX },
+            ColumnType::Float | ColumnType::Double => Self::Floating,
             ColumnType::String => Self::Text {
                 bytes_max: usize::MAX,
             },
@@ -178,18 +184,22 @@ impl<'de> DeserializeSeed<'de> for Value<'_> {
     type Value = bool;
 
     fn deserialize<D: Deserializer<'de>>(self, value: D) -> Result<bool, D::Error> {
-        value.deserialize_any(self)
+        match self.0 {
+            // To find the nearest number takes longer than all else.
+            Kind::Floating => match <&RawValue>::deserialize(value)?.get() {
+                "null" => Ok(false),
+                text if is_short_number(text) => Ok(true),
+                _ => unsure(),
+            },
+            _ => value.deserialize_any(self),
+        }
     }
 }
 
-impl Value<'_> {
-    fn number<E: Error>(&self, whole: Option<i64>, value: f64) -> Result<bool, E> {
-        match (self.0, whole) {
-            (Kind::Whole { min, max }, Some(whole)) if (*min..=*max).contains(&whole) => Ok(true),
-            (Kind::Floating { max }, _) if value.abs() <= *max => Ok(true),
-            _ => unsure(),
-        }
-    }
+/// A JSON number that no type is too small for: without an exponent, and of a few digits.
+fn is_short_number(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'.' | b'-');
+    text.len() <= SHORT_NUMBER_BYTES_MAX && text.bytes().all(plain)
 }
 
 impl<'de> Visitor<'de> for Value<'_> {
@@ -211,15 +221,14 @@ impl<'de> Visitor<'de> for Value<'_> {
     }
 
     fn visit_i64<E: Error>(self, value: i64) -> Result<bool, E> {
-        self.number(Some(value), value as f64)
+        match self.0 {
+            Kind::Whole { min, max } if (*min..=*max).contains(&value) => Ok(true),
+            _ => unsure(),
+        }
     }
 
     fn visit_u64<E: Error>(self, value: u64) -> Result<bool, E> {
-        self.number(i64::try_from(value).ok(), value as f64)
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<bool, E> {
-        self.number(None, value)
+        i64::try_from(value).map_or_else(|_| unsure(), |value| self.visit_i64(value))
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<bool, E> {

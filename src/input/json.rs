@@ -192,6 +192,7 @@ impl Cut for JsonCut {
             },
             array: from.array,
             line: from.line,
+            row_line: from.line,
             line_after: from.line,
             next: from.next,
             ..Self::new()

@@ -160,6 +160,7 @@ impl Row {
         fault: Option<RowFault>,
     ) -> Self {
         debug_assert!(start + len_with_end <= BLOCK_BYTES_MAX);
+        debug_assert!(line <= BLOCK_BYTES_MAX as u64);
         Self {
             start: start as u32,
             len: len as u32,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 mod batch;
 mod csv_row;
 mod json_row;
+mod keys;
 mod mapping;
 mod number;
 mod plain;

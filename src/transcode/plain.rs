@@ -1,7 +1,7 @@
 //! Fields in their plainest form, written at once.
 //!
-//! Most rows give their fields in the declared order, as text without escapes, numbers of a
-//! few digits, and lists and objects of those. Whatever is so is taken here, and only if the
+//! Most rows give their fields in the declared order, as text, numbers of a few digits, and
+//! lists and objects of those. Whatever is so is taken here, and only if the
 //! careful path (`json_row`, `csv_row`, `value`) would write the same bytes for it. Anything
 //! else is left to that path, which also is the one that refuses: here nothing is refused, and
 //! a value that is not taken whole leaves no byte behind.

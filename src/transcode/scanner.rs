@@ -2,8 +2,8 @@
 //! keep every digit) and says where and why a text is no JSON.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 
+use super::keys::Keys;
 use super::plain::Around;
 use super::words::not_plain;
 
@@ -250,15 +250,12 @@ impl<'a> Scanner<'a> {
     /// The same for a value that is kept as a whole: no object may name a key twice, since
     /// readers disagree on which one counts.
     pub(super) fn value_to_keep(&mut self) -> Result<&'a str, Syntax> {
-        let mut keys: Vec<HashSet<Cow<'a, str>>> = Vec::new();
-        self.walk(|depth, key| {
-            keys.truncate(depth);
-            match key {
-                Some(key) => keys.last_mut().is_none_or(|keys| keys.insert(key)),
-                None => {
-                    keys.push(HashSet::new());
-                    true
-                }
+        let mut keys = Keys::default();
+        self.walk(|depth, key| match key {
+            Some(key) => keys.add(depth, key),
+            None => {
+                keys.open(depth);
+                true
             }
         })
     }

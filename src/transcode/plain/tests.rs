@@ -48,6 +48,12 @@ const TEXTS: &[&str] = &[
     "tab\\tand \\u00e9",
     "a \\\"quote\\\"",
     "bad \\x escape",
+    "\\/\\b\\f\\n\\r\\\\",
+    "\\ud83d\\ude00",
+    "\\ud83d alone",
+    "\\u00zz",
+    "\\u+0e9",
+    "\\u0000",
     "null",
     "12",
 ];
@@ -161,7 +167,7 @@ fn number(rng: &mut Rng) -> String {
 
 fn text(rng: &mut Rng) -> String {
     let text = match rng.u8(..ODD) {
-        0 => "x".repeat(rng.usize(120..140)),
+        0 => "x".repeat(rng.usize(120..140)) + pick(rng, TEXTS),
         1 => pick(rng, TEXTS).to_owned(),
         _ => pick(rng, &TEXTS[..6]).to_owned(),
     };

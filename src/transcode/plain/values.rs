@@ -1,9 +1,8 @@
-//! A single value in its plainest form: text without escapes, a number of a few digits, a
-//! bool.
+//! A single value in its plainest form: text, a number of a few digits, a bool.
 
 use super::super::number::{F32_POWERS, F64_POWERS, U64_POWERS};
 use super::super::value::wire_type;
-use super::super::wire::{LENGTH, Tag, put_varint};
+use super::super::wire::{LENGTH, Tag, close_length, put_varint};
 use super::super::words::{control, digits, not_plain, zero_bytes};
 use crate::schema::plan::{Scalar, ValueType};
 
@@ -209,7 +208,7 @@ impl Kind {
     }
 }
 
-/// Takes a string in quotes, without escapes.
+/// Takes a string in quotes.
 #[inline(always)]
 pub(super) fn quoted(
     text: Around<'_>,
@@ -221,8 +220,65 @@ pub(super) fn quoted(
     if text.byte(at) != b'"' {
         return None;
     }
+    let start = out.len();
     let end = copy_run(text, at + 1, tag, bytes_max, not_plain, out)?;
-    (text.byte(end) == b'"').then_some(end + 1)
+    match text.byte(end) {
+        b'"' => Some(end + 1),
+        b'\\' => {
+            out.truncate(start);
+            escaped(text, at + 1, tag, bytes_max, out)
+        }
+        _ => None,
+    }
+}
+
+/// Takes the rest of a string with escapes in it, but for those of surrogates.
+fn escaped(
+    text: Around<'_>,
+    mut at: usize,
+    tag: Tag,
+    bytes_max: usize,
+    out: &mut Vec<u8>,
+) -> Option<usize> {
+    tag.put_open(out);
+    let content = out.len();
+    loop {
+        let from = at;
+        let marked = loop {
+            match not_plain(text.word(at)?) {
+                0 => at += 8,
+                marked => break marked,
+            }
+        };
+        at += marked.trailing_zeros() as usize / 8;
+        out.extend_from_slice(text.0.get(from..at)?);
+        if text.byte(at) == b'"' {
+            break;
+        }
+        let plain = match (text.byte(at), text.byte(at + 1)) {
+            (b'\\', letter @ (b'"' | b'\\' | b'/')) => letter,
+            (b'\\', b'b') => 0x8,
+            (b'\\', b'f') => 0xC,
+            (b'\\', b'n') => b'\n',
+            (b'\\', b'r') => b'\r',
+            (b'\\', b't') => b'\t',
+            (b'\\', b'u') => {
+                let code = text.chunk::<4>(at + 2)?.iter().try_fold(0, |code, &digit| {
+                    Some(code * 16 + char::from(digit).to_digit(16)?)
+                });
+                let c = char::from_u32(code?)?;
+                out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+                at += 6;
+                continue;
+            }
+            _ => return None,
+        };
+        out.push(plain);
+        at += 2;
+    }
+    let fits = out.len() - content <= bytes_max;
+    close_length(out, content);
+    fits.then_some(at + 1)
 }
 
 /// Takes the cell of a CSV without quotes.
