@@ -53,6 +53,33 @@ pub fn narrow_csv(index: u64, out: &mut String) {
     let _ = writeln!(out, "sensor-{sensor:03},{},{humidity}", temp as i64 - 20);
 }
 
+/// The header of the wide rows as CSV.
+pub const WIDE_HEADER: &str = "event_id,device_id,at,received_at,location,temperature,humidity,\
+pressure,battery,signal,active,firmware,count,total,readings,tags,counters,operator,note,score\n";
+
+/// The same row as [`wide_ndjson`] for a CSV: what is nested as JSON text in quotes.
+pub fn wide_csv(index: u64, out: &mut String) {
+    let mut row = String::new();
+    wide_ndjson(index, &mut row);
+    let row: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(&row).expect("an object");
+    for (place, value) in row.values().enumerate() {
+        if place > 0 {
+            out.push(',');
+        }
+        let text = match value {
+            serde_json::Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        if text.contains(['"', ',', '\n']) {
+            let _ = write!(out, "\"{}\"", text.replace('"', "\"\""));
+        } else {
+            out.push_str(&text);
+        }
+    }
+    out.push('\n');
+}
+
 /// Appends the `index`th wide row, with its newline.
 pub fn wide_ndjson(index: u64, out: &mut String) {
     let mut n = Numbers(index);

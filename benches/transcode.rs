@@ -1,12 +1,14 @@
-//! The stages of one core: framing, NDJSON and CSV to records; beside them what a program
-//! does that goes through `DynamicMessage`, and the limit of any that reads its input at all.
+//! The stages of one core: framing, NDJSON and CSV to records, narrow and wide; beside them what
+//! a program does that goes through `DynamicMessage`, and the limit of any that reads its input
+//! at all.
 
 use std::hint::black_box;
 use std::io::Cursor;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use prost_reflect::prost::Message as _;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
 use zerobus::input::{Block, Bytes, Compression, CsvDialect, Format, Framer, Framing, Source};
@@ -14,51 +16,59 @@ use zerobus::schema::{Declared, ProtoSource, RecordPlan};
 use zerobus::transcode::{BatchBuilder, Options, Target, Transcoder};
 
 #[path = "data.rs"]
-#[allow(dead_code, reason = "shared with the peers' measurement")]
 mod data;
 
-/// About this much text for each measurement.
-const TEXT_BYTES: usize = 8 << 20;
+/// Rows for each measurement.
+const ROWS: u64 = 30_000;
+
+type Group<'g> = BenchmarkGroup<'g, WallTime>;
 
 struct Case {
     name: &'static str,
     proto: &'static str,
-    row: fn(u64, &mut String),
+    ndjson: fn(u64, &mut String),
+    header: &'static str,
+    csv: fn(u64, &mut String),
 }
 
 const CASES: [Case; 2] = [
     Case {
         name: "narrow",
         proto: data::NARROW_PROTO,
-        row: data::narrow_ndjson,
+        ndjson: data::narrow_ndjson,
+        header: data::NARROW_HEADER,
+        csv: data::narrow_csv,
     },
     Case {
         name: "wide",
         proto: data::WIDE_PROTO,
-        row: data::wide_ndjson,
+        ndjson: data::wide_ndjson,
+        header: data::WIDE_HEADER,
+        csv: data::wide_csv,
     },
 ];
 
-fn rows(header: &str, row: fn(u64, &mut String)) -> (Vec<u8>, u64) {
+fn rows(header: &str, row: fn(u64, &mut String)) -> Arc<[u8]> {
     let mut text = header.to_owned();
-    let mut count = 0;
-    while text.len() < TEXT_BYTES {
-        row(count, &mut text);
-        count += 1;
+    for index in 0..ROWS {
+        row(index, &mut text);
     }
-    (text.into_bytes(), count)
+    text.into_bytes().into()
 }
 
-fn blocks(format: Format, text: &[u8]) -> Vec<Block> {
+fn framer(format: Format, text: &Arc<[u8]>) -> Framer {
     let source = Source {
         index: 0,
         name: "bench".into(),
         format,
         header: None,
     };
-    let bytes = Bytes::from_reader(Cursor::new(text.to_vec()), Compression::None);
-    let mut framer = Framer::new(source, bytes, &Framing::default()).expect("a readable text");
-    std::iter::from_fn(|| framer.next_block().expect("whole rows")).collect()
+    let bytes = Bytes::from_reader(Cursor::new(text.clone()), Compression::None);
+    Framer::new(source, bytes, &Framing::default()).expect("a readable text")
+}
+
+fn blocks(mut framer: Framer) -> impl Iterator<Item = Block> {
+    std::iter::from_fn(move || framer.next_block().expect("whole rows"))
 }
 
 /// The record's plan, and its descriptor for the others.
@@ -102,49 +112,67 @@ fn transcode(plan: &Arc<RecordPlan>, blocks: &[Block]) -> usize {
 
 fn benches(c: &mut Criterion) {
     for case in &CASES {
-        let (text, count) = rows("", case.row);
-        let (plan, message) = record(case.name, case.proto);
         let mut group = c.benchmark_group(case.name);
         group.sample_size(20);
-        group.throughput(Throughput::Bytes(text.len() as u64));
-        let lines: Vec<&str> = std::str::from_utf8(&text).expect("text").lines().collect();
-        assert_eq!(lines.len() as u64, count);
+        let (plan, message) = record(case.name, case.proto);
 
-        group.bench_function("scan limit (IgnoredAny)", |b| {
-            b.iter(|| {
-                for line in &lines {
-                    let value: serde::de::IgnoredAny = serde_json::from_str(line).expect("JSON");
-                    black_box(value);
-                }
-            });
-        });
-        group.bench_function("DynamicMessage", |b| {
-            b.iter(|| {
-                let mut bytes = 0;
-                for line in &lines {
-                    let mut json = serde_json::Deserializer::from_str(line);
-                    let record = DynamicMessage::deserialize(message.clone(), &mut json);
-                    bytes += record.expect("a record").encode_to_vec().len();
-                }
-                bytes
-            });
-        });
-        group.bench_function("framing", |b| b.iter(|| blocks(Format::Ndjson, &text)));
-        let framed = blocks(Format::Ndjson, &text);
-        group.bench_function("transcoding", |b| b.iter(|| transcode(&plan, &framed)));
+        let ndjson = rows("", case.ndjson);
+        group.throughput(Throughput::Bytes(ndjson.len() as u64));
+        others(&mut group, &ndjson, &message);
+        ours(&mut group, "NDJSON", Format::Ndjson, &ndjson, &plan);
+
+        let csv = rows(case.header, case.csv);
+        group.throughput(Throughput::Bytes(csv.len() as u64));
+        let format = Format::Csv(CsvDialect::COMMA);
+        ours(&mut group, "CSV", format, &csv, &plan);
         group.finish();
     }
+}
 
-    let (text, _) = rows(data::NARROW_HEADER, data::narrow_csv);
-    let (plan, _) = record("narrow", data::NARROW_PROTO);
-    let mut group = c.benchmark_group("narrow CSV");
-    group.sample_size(20);
-    group.throughput(Throughput::Bytes(text.len() as u64));
-    let csv = Format::Csv(CsvDialect::COMMA);
-    group.bench_function("framing", |b| b.iter(|| blocks(csv, &text)));
-    let framed = blocks(csv, &text);
-    group.bench_function("transcoding", |b| b.iter(|| transcode(&plan, &framed)));
-    group.finish();
+/// What a program does that goes through `DynamicMessage`, and the limit of any.
+fn others(group: &mut Group<'_>, text: &[u8], message: &MessageDescriptor) {
+    let lines: Vec<&str> = std::str::from_utf8(text).expect("text").lines().collect();
+    assert_eq!(lines.len() as u64, ROWS);
+    group.bench_function("scan limit (IgnoredAny)", |b| {
+        b.iter(|| {
+            for line in &lines {
+                let value: serde::de::IgnoredAny = serde_json::from_str(line).expect("JSON");
+                black_box(value);
+            }
+        });
+    });
+    group.bench_function("DynamicMessage", |b| {
+        b.iter(|| {
+            let mut bytes = 0;
+            for line in &lines {
+                let mut json = serde_json::Deserializer::from_str(line);
+                let record = DynamicMessage::deserialize(message.clone(), &mut json);
+                bytes += record.expect("a record").encode_to_vec().len();
+            }
+            bytes
+        });
+    });
+}
+
+/// Our stages, which for a CSV and NDJSON of the same rows are to be compared by their times.
+fn ours(
+    group: &mut Group<'_>,
+    name: &str,
+    format: Format,
+    text: &Arc<[u8]>,
+    plan: &Arc<RecordPlan>,
+) {
+    group.bench_function(format!("{name}: framing"), |b| {
+        b.iter(|| {
+            blocks(framer(format, text))
+                .map(|b| b.rows.len())
+                .sum::<usize>()
+        });
+    });
+    let framed: Vec<Block> = blocks(framer(format, text)).collect();
+    group.bench_function(format!("{name}: transcoding"), |b| {
+        b.iter(|| transcode(plan, &framed));
+    });
 }
 
 criterion_group!(all, benches);
