@@ -30,16 +30,23 @@ complete -c zerobus -n "__fish_zerobus_needs_command" -f -a "ingest" -d 'Load ND
 complete -c zerobus -n "__fish_zerobus_needs_command" -f -a "schema" -d 'Look at the schema of a record'
 complete -c zerobus -n "__fish_zerobus_needs_command" -f -a "emulator" -d 'Run a local Zerobus: gRPC, OAuth and Delta tables on one port'
 complete -c zerobus -n "__fish_zerobus_needs_command" -f -a "peek" -d 'Show a local table: schema, row count, first rows'
-complete -c zerobus -n "__fish_zerobus_needs_command" -f -a "completions" -d 'Print the completions of a shell'
+complete -c zerobus -n "__fish_zerobus_needs_command" -f -a "doctor" -d 'Check settings, network, token, table and record before a load, step by step'
+complete -c zerobus -n "__fish_zerobus_needs_command" -f -a "completions" -d 'Print the completions of a shell, or install them'
+complete -c zerobus -n "__fish_zerobus_needs_command" -f -a "man" -d 'Print a manual page, or write all of them'
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l table -d 'The table, as catalog.schema.table' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l endpoint -d 'The Zerobus endpoint [env: ZEROBUS_ENDPOINT]' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l workspace-url -d 'The workspace, which hands out tokens [env: DATABRICKS_HOST]' -r
-complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l workspace-id -d 'The workspace\'s id [env: DATABRICKS_WORKSPACE_ID] [default: from the endpoint]' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l client-id -d 'The service principal\'s application id [env: DATABRICKS_CLIENT_ID]' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l client-secret -d 'Its OAuth secret; other users of the machine can read it here [env: DATABRICKS_CLIENT_SECRET]' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l client-secret-file -d 'A file that holds the secret' -r -F
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l token -d 'A token, instead of id and secret [env: ZEROBUS_TOKEN]' -r
-complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l token-file -d 'A file that holds the token' -r -F
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l token-file -d 'A file that holds the token; read again when it is refused' -r -F
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l token-command -d 'A command that prints a token, or JSON with access_token and expires_in or expiry; run again when the token expires' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l federated-token-file -d 'Workload identity: a file with a JWT to exchange for a token, in place of a secret [env: DATABRICKS_OIDC_TOKEN_FILEPATH]' -r -F
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l profile -d 'Take what is not given from this profile of ~/.databrickscfg; here it beats the environment [env: DATABRICKS_CONFIG_PROFILE] [default: DEFAULT]' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l workspace-id -d 'The workspace\'s id [env: DATABRICKS_WORKSPACE_ID] [default: from the endpoint]' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l ca-cert -d 'A PEM file of CAs to trust besides the system\'s' -r -F
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l header -d 'A header to send with each request, for a gateway in between; repeatable' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l local -d 'Load into Delta tables under DIR, through a server in this process' -r -F
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l proto -d 'The .proto file that declares the record' -r -F
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -s I -l proto-path -d 'Where imports are searched [default: the .proto file\'s directory]' -r -F
@@ -94,10 +101,12 @@ complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l ack-timeout -
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l flush-timeout -d 'How long acknowledging may take after the last row' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l shutdown-timeout -d 'The same after SIGINT or SIGTERM' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l checkpoint -d 'Keep here how far the load is settled, so that it can go on after whatever happens' -r -F
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l shard -d 'Load only this share of the inputs, K from 0: an input is in one share of N, by its name' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l progress -d 'How progress is shown; auto: a bar on a terminal, a line every 10 s elsewhere' -r -f -a "auto\t'A bar on a terminal, lines elsewhere'
 bar\t'A bar'
 plain\t'A line every 10 s'
 none\t'Nothing'"
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l metrics-file -d 'Keep the load\'s figures here for Prometheus (text format), written anew every 5 s' -r -F
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -s o -l output -d 'The form of the summary on standard output' -r -f -a "text\t'For people'
 json\t'One JSON object on one line'"
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l allow-plaintext -d 'Allow http:// to another host than this one'
@@ -109,6 +118,7 @@ complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l dry-run -d 'R
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l check-first -d 'The same over all inputs, then load'
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l no-recovery -d 'Fail at the first fault instead of reconnecting'
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -l resume -d 'Go on where the checkpoint stands; begin if there is none'
+complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -s v -l verbose -d 'Tell the steps of the conversation with the service; no secrets'
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -s q -l quiet -d 'No progress and no text summary; errors are shown'
 complete -c zerobus -n "__fish_zerobus_using_subcommand ingest" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zerobus -n "__fish_zerobus_using_subcommand schema; and not __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
@@ -125,6 +135,7 @@ complete -c zerobus -n "__fish_zerobus_using_subcommand schema; and __fish_seen_
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l dir -d 'Where the Delta tables are: DIR/CATALOG/SCHEMA/TABLE' -r -F
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l listen -d 'The address to listen on; port 0 takes a free one' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l client -d 'Accepted credentials, repeatable [default: a pair made at start and printed]' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l federated-token-file -d 'Exchange the JWT in this file for tokens, too, as workload identity federation does' -r -F
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l token-ttl -d 'How long a token is valid' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l sql -d 'Databricks SQL to carry out first, repeatable: CREATE TABLE, CREATE SCHEMA, USE, GRANT, REVOKE' -r -F
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l create -d 'The same as text, repeatable: "CREATE TABLE main.default.t (id BIGINT)"' -r
@@ -143,4 +154,30 @@ complete -c zerobus -n "__fish_zerobus_using_subcommand peek" -s n -l rows -d 'H
 complete -c zerobus -n "__fish_zerobus_using_subcommand peek" -s o -l output -d 'The form on standard output' -r -f -a "text\t'For people'
 json\t'One JSON object on one line'"
 complete -c zerobus -n "__fish_zerobus_using_subcommand peek" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zerobus -n "__fish_zerobus_using_subcommand doctor" -l table -d 'The table, as catalog.schema.table; without it only settings and network are checked' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand doctor" -l endpoint -d 'The Zerobus endpoint [env: ZEROBUS_ENDPOINT]' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand doctor" -l workspace-url -d 'The workspace, which hands out tokens [env: DATABRICKS_HOST]' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand doctor" -l client-id -d 'The service principal\'s application id [env: DATABRICKS_CLIENT_ID]' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand doctor" -l client-secret -d 'Its OAuth secret; other users of the machine can read it here [env: DATABRICKS_CLIENT_SECRET]' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand doctor" -l client-secret-file -d 'A file that holds the secret' -r -F
+complete -c zerobus -n "__fish_zerobus_using_subcommand doctor" -l token -d 'A token, instead of id and secret [env: ZEROBUS_TOKEN]' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand doctor" -l token-file -d 'A file that holds the token; read again when it is refused' -r -F
+complete -c zerobus -n "__fish_zerobus_using_subcommand doctor" -l token-command -d 'A command that prints a token, or JSON with access_token and expires_in or expiry; run again when the token expires' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand doctor" -l federated-token-file -d 'Workload identity: a file with a JWT to exchange for a token, in place of a secret [env: DATABRICKS_OIDC_TOKEN_FILEPATH]' -r -F
+complete -c zerobus -n "__fish_zerobus_using_subcommand doctor" -l profile -d 'Take what is not given from this profile of ~/.databrickscfg; here it beats the environment [env: DATABRICKS_CONFIG_PROFILE] [default: DEFAULT]' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand doctor" -l workspace-id -d 'The workspace\'s id [env: DATABRICKS_WORKSPACE_ID] [default: from the endpoint]' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand doctor" -l ca-cert -d 'A PEM file of CAs to trust besides the system\'s' -r -F
+complete -c zerobus -n "__fish_zerobus_using_subcommand doctor" -l header -d 'A header to send with each request, for a gateway in between; repeatable' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand doctor" -l proto -d 'The .proto file that declares the record' -r -F
+complete -c zerobus -n "__fish_zerobus_using_subcommand doctor" -s I -l proto-path -d 'Where imports are searched [default: the .proto file\'s directory]' -r -F
+complete -c zerobus -n "__fish_zerobus_using_subcommand doctor" -l descriptor-set -d 'A compiled FileDescriptorSet, instead of --proto' -r -F
+complete -c zerobus -n "__fish_zerobus_using_subcommand doctor" -l message -d 'The record\'s message [default: the file\'s only or first one]' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand doctor" -l type -d 'The column type of a field, such as price=decimal(10,2); beats @delta, repeatable' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand doctor" -s o -l output -d 'The form on standard output' -r -f -a "text\t'For people'
+json\t'One JSON object on one line'"
+complete -c zerobus -n "__fish_zerobus_using_subcommand doctor" -l allow-plaintext -d 'Allow http:// to another host than this one'
+complete -c zerobus -n "__fish_zerobus_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zerobus -n "__fish_zerobus_using_subcommand completions" -l install -d 'Put them where the shell looks for them, under the home directory'
 complete -c zerobus -n "__fish_zerobus_using_subcommand completions" -s h -l help -d 'Print help'
+complete -c zerobus -n "__fish_zerobus_using_subcommand man" -l dir -d 'Write the pages of all commands to this directory' -r -F
+complete -c zerobus -n "__fish_zerobus_using_subcommand man" -s h -l help -d 'Print help'

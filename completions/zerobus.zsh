@@ -33,13 +33,18 @@ _arguments "${_arguments_options[@]}" : \
 '--table=[The table, as catalog.schema.table]:C.S.T:_default' \
 '--endpoint=[The Zerobus endpoint \[env\: ZEROBUS_ENDPOINT\]]:URL:_default' \
 '--workspace-url=[The workspace, which hands out tokens \[env\: DATABRICKS_HOST\]]:URL:_default' \
-'--workspace-id=[The workspace'\''s id \[env\: DATABRICKS_WORKSPACE_ID\] \[default\: from the endpoint\]]:ID:_default' \
 '--client-id=[The service principal'\''s application id \[env\: DATABRICKS_CLIENT_ID\]]:ID:_default' \
 '--client-secret=[Its OAuth secret; other users of the machine can read it here \[env\: DATABRICKS_CLIENT_SECRET\]]:SECRET:_default' \
-'(--client-secret)--client-secret-file=[A file that holds the secret]:FILE:_files' \
-'(--client-id --client-secret --client-secret-file)--token=[A token, instead of id and secret \[env\: ZEROBUS_TOKEN\]]:TOKEN:_default' \
-'(--token --client-id --client-secret --client-secret-file)--token-file=[A file that holds the token]:FILE:_files' \
-'(--endpoint --workspace-url --client-id --client-secret --client-secret-file --token --token-file)--local=[Load into Delta tables under DIR, through a server in this process]:DIR:_files' \
+'--client-secret-file=[A file that holds the secret]:FILE:_files' \
+'(--client-id)--token=[A token, instead of id and secret \[env\: ZEROBUS_TOKEN\]]:TOKEN:_default' \
+'(--client-id)--token-file=[A file that holds the token; read again when it is refused]:FILE:_files' \
+'(--client-id)--token-command=[A command that prints a token, or JSON with access_token and expires_in or expiry; run again when the token expires]:CMD:_default' \
+'--federated-token-file=[Workload identity\: a file with a JWT to exchange for a token, in place of a secret \[env\: DATABRICKS_OIDC_TOKEN_FILEPATH\]]:FILE:_files' \
+'--profile=[Take what is not given from this profile of ~/.databrickscfg; here it beats the environment \[env\: DATABRICKS_CONFIG_PROFILE\] \[default\: DEFAULT\]]:NAME:_default' \
+'--workspace-id=[The workspace'\''s id \[env\: DATABRICKS_WORKSPACE_ID\] \[default\: from the endpoint\]]:ID:_default' \
+'--ca-cert=[A PEM file of CAs to trust besides the system'\''s]:FILE:_files' \
+'*--header=[A header to send with each request, for a gateway in between; repeatable]:NAME=VALUE:_default' \
+'(--endpoint --workspace-url --workspace-id --client-id --client-secret --client-secret-file --token --token-file --token-command --federated-token-file --profile --ca-cert --header)--local=[Load into Delta tables under DIR, through a server in this process]:DIR:_files' \
 '(--descriptor-set)--proto=[The .proto file that declares the record]:FILE:_files' \
 '*-I+[Where imports are searched \[default\: the .proto file'\''s directory\]]:DIR:_files' \
 '*--proto-path=[Where imports are searched \[default\: the .proto file'\''s directory\]]:DIR:_files' \
@@ -94,10 +99,12 @@ ignore\:"They are left out"))' \
 '--flush-timeout=[How long acknowledging may take after the last row]:DURATION:_default' \
 '--shutdown-timeout=[The same after SIGINT or SIGTERM]:DURATION:_default' \
 '--checkpoint=[Keep here how far the load is settled, so that it can go on after whatever happens]:FILE:_files' \
+'--shard=[Load only this share of the inputs, K from 0\: an input is in one share of N, by its name]:K/N:_default' \
 '--progress=[How progress is shown; auto\: a bar on a terminal, a line every 10 s elsewhere]:PROGRESS:((auto\:"A bar on a terminal, lines elsewhere"
 bar\:"A bar"
 plain\:"A line every 10 s"
 none\:"Nothing"))' \
+'--metrics-file=[Keep the load'\''s figures here for Prometheus (text format), written anew every 5 s]:FILE:_files' \
 '-o+[The form of the summary on standard output]:OUTPUT:((text\:"For people"
 json\:"One JSON object on one line"))' \
 '--output=[The form of the summary on standard output]:OUTPUT:((text\:"For people"
@@ -111,11 +118,13 @@ json\:"One JSON object on one line"))' \
 '(--dry-run)--check-first[The same over all inputs, then load]' \
 '--no-recovery[Fail at the first fault instead of reconnecting]' \
 '--resume[Go on where the checkpoint stands; begin if there is none]' \
+'(-q --quiet)-v[Tell the steps of the conversation with the service; no secrets]' \
+'(-q --quiet)--verbose[Tell the steps of the conversation with the service; no secrets]' \
 '-q[No progress and no text summary; errors are shown]' \
 '--quiet[No progress and no text summary; errors are shown]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
-'*::inputs -- Files, or - for standard input; without any, standard input is read if it is piped:_default' \
+'*::inputs -- Files, quoted globs, directories, or - for standard input; without any, standard input is read if it is piped:_default' \
 && ret=0
 ;;
 (schema)
@@ -158,6 +167,7 @@ _arguments "${_arguments_options[@]}" : \
 '--dir=[Where the Delta tables are\: DIR/CATALOG/SCHEMA/TABLE]:DIR:_files' \
 '--listen=[The address to listen on; port 0 takes a free one]:ADDRESS:_default' \
 '*--client=[Accepted credentials, repeatable \[default\: a pair made at start and printed\]]:ID:SECRET:_default' \
+'(--no-auth)--federated-token-file=[Exchange the JWT in this file for tokens, too, as workload identity federation does]:FILE:_files' \
 '--token-ttl=[How long a token is valid]:DURATION:_default' \
 '*--sql=[Databricks SQL to carry out first, repeatable\: CREATE TABLE, CREATE SCHEMA, USE, GRANT, REVOKE]:FILE:_files' \
 '*--create=[The same as text, repeatable\: "CREATE TABLE main.default.t (id BIGINT)"]:STATEMENTS:_default' \
@@ -188,11 +198,51 @@ json\:"One JSON object on one line"))' \
 '::path -- The directory of a table, or of tables, as with --local:_files' \
 && ret=0
 ;;
+(doctor)
+_arguments "${_arguments_options[@]}" : \
+'--table=[The table, as catalog.schema.table; without it only settings and network are checked]:C.S.T:_default' \
+'--endpoint=[The Zerobus endpoint \[env\: ZEROBUS_ENDPOINT\]]:URL:_default' \
+'--workspace-url=[The workspace, which hands out tokens \[env\: DATABRICKS_HOST\]]:URL:_default' \
+'--client-id=[The service principal'\''s application id \[env\: DATABRICKS_CLIENT_ID\]]:ID:_default' \
+'--client-secret=[Its OAuth secret; other users of the machine can read it here \[env\: DATABRICKS_CLIENT_SECRET\]]:SECRET:_default' \
+'--client-secret-file=[A file that holds the secret]:FILE:_files' \
+'(--client-id)--token=[A token, instead of id and secret \[env\: ZEROBUS_TOKEN\]]:TOKEN:_default' \
+'(--client-id)--token-file=[A file that holds the token; read again when it is refused]:FILE:_files' \
+'(--client-id)--token-command=[A command that prints a token, or JSON with access_token and expires_in or expiry; run again when the token expires]:CMD:_default' \
+'--federated-token-file=[Workload identity\: a file with a JWT to exchange for a token, in place of a secret \[env\: DATABRICKS_OIDC_TOKEN_FILEPATH\]]:FILE:_files' \
+'--profile=[Take what is not given from this profile of ~/.databrickscfg; here it beats the environment \[env\: DATABRICKS_CONFIG_PROFILE\] \[default\: DEFAULT\]]:NAME:_default' \
+'--workspace-id=[The workspace'\''s id \[env\: DATABRICKS_WORKSPACE_ID\] \[default\: from the endpoint\]]:ID:_default' \
+'--ca-cert=[A PEM file of CAs to trust besides the system'\''s]:FILE:_files' \
+'*--header=[A header to send with each request, for a gateway in between; repeatable]:NAME=VALUE:_default' \
+'(--descriptor-set)--proto=[The .proto file that declares the record]:FILE:_files' \
+'*-I+[Where imports are searched \[default\: the .proto file'\''s directory\]]:DIR:_files' \
+'*--proto-path=[Where imports are searched \[default\: the .proto file'\''s directory\]]:DIR:_files' \
+'--descriptor-set=[A compiled FileDescriptorSet, instead of --proto]:FILE:_files' \
+'--message=[The record'\''s message \[default\: the file'\''s only or first one\]]:NAME:_default' \
+'*--type=[The column type of a field, such as price=decimal(10,2); beats @delta, repeatable]:FIELD=TYPE:_default' \
+'-o+[The form on standard output]:OUTPUT:((text\:"For people"
+json\:"One JSON object on one line"))' \
+'--output=[The form on standard output]:OUTPUT:((text\:"For people"
+json\:"One JSON object on one line"))' \
+'--allow-plaintext[Allow http\:// to another host than this one]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
 (completions)
 _arguments "${_arguments_options[@]}" : \
+'--install[Put them where the shell looks for them, under the home directory]' \
 '-h[Print help]' \
 '--help[Print help]' \
-':shell -- The shell:(bash elvish fish powershell zsh)' \
+'::shell -- The shell \[default\: that of SHELL\]:(bash elvish fish powershell zsh)' \
+&& ret=0
+;;
+(man)
+_arguments "${_arguments_options[@]}" : \
+'--dir=[Write the pages of all commands to this directory]:DIR:_files' \
+'-h[Print help]' \
+'--help[Print help]' \
+'*::command -- The command, such as `ingest` or `schema show` \[default\: zerobus itself\]:_default' \
 && ret=0
 ;;
         esac
@@ -207,7 +257,9 @@ _zerobus_commands() {
 'schema:Look at the schema of a record' \
 'emulator:Run a local Zerobus\: gRPC, OAuth and Delta tables on one port' \
 'peek:Show a local table\: schema, row count, first rows' \
-'completions:Print the completions of a shell' \
+'doctor:Check settings, network, token, table and record before a load, step by step' \
+'completions:Print the completions of a shell, or install them' \
+'man:Print a manual page, or write all of them' \
     )
     _describe -t commands 'zerobus commands' commands "$@"
 }
@@ -215,6 +267,11 @@ _zerobus_commands() {
 _zerobus__subcmd__completions_commands() {
     local commands; commands=()
     _describe -t commands 'zerobus completions commands' commands "$@"
+}
+(( $+functions[_zerobus__subcmd__doctor_commands] )) ||
+_zerobus__subcmd__doctor_commands() {
+    local commands; commands=()
+    _describe -t commands 'zerobus doctor commands' commands "$@"
 }
 (( $+functions[_zerobus__subcmd__emulator_commands] )) ||
 _zerobus__subcmd__emulator_commands() {
@@ -225,6 +282,11 @@ _zerobus__subcmd__emulator_commands() {
 _zerobus__subcmd__ingest_commands() {
     local commands; commands=()
     _describe -t commands 'zerobus ingest commands' commands "$@"
+}
+(( $+functions[_zerobus__subcmd__man_commands] )) ||
+_zerobus__subcmd__man_commands() {
+    local commands; commands=()
+    _describe -t commands 'zerobus man commands' commands "$@"
 }
 (( $+functions[_zerobus__subcmd__peek_commands] )) ||
 _zerobus__subcmd__peek_commands() {

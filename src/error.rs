@@ -163,6 +163,13 @@ impl Failure {
         self
     }
 
+    /// Adds a line to what to do next: a statement to paste, the settings in use.
+    pub fn add_to_hint(&mut self, line: &str) {
+        let hint = self.hint.get_or_insert_default();
+        hint.push_str("\n  ");
+        hint.push_str(line);
+    }
+
     /// Says what to do next.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

@@ -13,6 +13,7 @@ use zerobus::{commands, report};
 const RUNTIME_END_MAX: Duration = Duration::from_millis(200);
 
 fn main() -> ExitCode {
+    keep_secrets_out_of_core_dumps();
     let cli = Cli::parse();
     let result = commands::runtime(&cli)
         .map_err(|e| Failure::new(Kind::Settings, format!("cannot start: {e}")))
@@ -26,4 +27,14 @@ fn main() -> ExitCode {
         failure.kind.exit_code()
     });
     ExitCode::from(code)
+}
+
+/// The memory of this process holds secrets. Nobody is to find them in a file, should it crash.
+fn keep_secrets_out_of_core_dumps() {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+        // Where the kernel does not know how, the process is as any other.
+        let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    }
 }

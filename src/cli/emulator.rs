@@ -63,6 +63,9 @@ pub struct EmulatorArgs {
     /// Accepted credentials, repeatable [default: a pair made at start and printed]
     #[arg(long = "client", value_name = "ID:SECRET")]
     pub clients: Vec<String>,
+    /// Exchange the JWT in this file for tokens, too, as workload identity federation does
+    #[arg(long, value_name = "FILE", conflicts_with = "no_auth")]
+    pub federated_token_file: Option<PathBuf>,
     /// Take any token, or none
     #[arg(long, conflicts_with = "clients")]
     pub no_auth: bool,

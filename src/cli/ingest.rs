@@ -8,6 +8,10 @@ use clap::{ArgAction, Args, ValueEnum};
 
 use super::parse;
 use super::record::RecordArgs;
+#[cfg(feature = "emulator")]
+use super::service::SERVICE_FLAGS;
+use super::service::ServiceArgs;
+use crate::input::Shard;
 use crate::load::MaxErrors;
 use crate::schema::TableName;
 
@@ -24,6 +28,12 @@ Examples:
     producer | zerobus ingest --table main.default.air_quality --proto record.proto \\
       --max-errors 1% --rejects bad.ndjson -
 
+  From cron: what is new or unfinished in a directory, with figures for Prometheus:
+    zerobus ingest --profile prod --table main.default.air_quality --checkpoint load.cp --resume \\
+      --metrics-file load.prom /var/spool/air
+
+  What does not work, and what to do: zerobus doctor --table main.default.air_quality
+
 Exit codes:
   0 every row acknowledged     3 rows rejected, within --max-errors
   1 failed for good            4 more rows rejected than --max-errors
@@ -33,48 +43,19 @@ Exit codes:
 /// Arguments of `zerobus ingest`.
 #[derive(Debug, Args)]
 pub struct IngestArgs {
-    /// Files, or - for standard input; without any, standard input is read if it is piped
+    /// Files, quoted globs, directories, or - for standard input; without any, standard input is read if it is piped
     #[arg(value_name = "INPUT")]
     pub inputs: Vec<OsString>,
 
     /// The table, as catalog.schema.table
     #[arg(long, value_name = "C.S.T", help_heading = "Target")]
     pub table: TableName,
-    /// The Zerobus endpoint [env: ZEROBUS_ENDPOINT]
-    #[arg(long, value_name = "URL", help_heading = "Target")]
-    pub endpoint: Option<String>,
-    /// The workspace, which hands out tokens [env: DATABRICKS_HOST]
-    #[arg(long, value_name = "URL", help_heading = "Target")]
-    pub workspace_url: Option<String>,
-    /// The workspace's id [env: DATABRICKS_WORKSPACE_ID] [default: from the endpoint]
-    #[arg(long, value_name = "ID", help_heading = "Target")]
-    pub workspace_id: Option<String>,
-    /// The service principal's application id [env: DATABRICKS_CLIENT_ID]
-    #[arg(long, value_name = "ID", help_heading = "Target")]
-    pub client_id: Option<String>,
-    /// Its OAuth secret; other users of the machine can read it here [env: DATABRICKS_CLIENT_SECRET]
-    #[arg(long, value_name = "SECRET", help_heading = "Target")]
-    pub client_secret: Option<String>,
-    /// A file that holds the secret
-    #[arg(
-        long,
-        value_name = "FILE",
-        help_heading = "Target",
-        conflicts_with = "client_secret"
-    )]
-    pub client_secret_file: Option<PathBuf>,
-    /// A token, instead of id and secret [env: ZEROBUS_TOKEN]
-    #[arg(long, value_name = "TOKEN", help_heading = "Target", conflicts_with_all = ["client_id", "client_secret", "client_secret_file"])]
-    pub token: Option<String>,
-    /// A file that holds the token
-    #[arg(long, value_name = "FILE", help_heading = "Target", conflicts_with_all = ["token", "client_id", "client_secret", "client_secret_file"])]
-    pub token_file: Option<PathBuf>,
-    /// Allow http:// to another host than this one
-    #[arg(long, help_heading = "Target")]
-    pub allow_plaintext: bool,
+    /// Where the service is and who asks.
+    #[command(flatten)]
+    pub service: ServiceArgs,
     /// Load into Delta tables under DIR, through a server in this process
     #[cfg(feature = "emulator")]
-    #[arg(long, value_name = "DIR", help_heading = "Target", conflicts_with_all = ["endpoint", "workspace_url", "client_id", "client_secret", "client_secret_file", "token", "token_file"])]
+    #[arg(long, value_name = "DIR", help_heading = "Target", conflicts_with_all = SERVICE_FLAGS)]
     pub local: Option<PathBuf>,
 
     /// What a record is.
@@ -226,10 +207,19 @@ pub struct IngestArgs {
     /// Go on where the checkpoint stands; begin if there is none
     #[arg(long, help_heading = "Resume", requires = "checkpoint")]
     pub resume: bool,
+    /// Load only this share of the inputs, K from 0: an input is in one share of N, by its name
+    #[arg(long, value_name = "K/N", help_heading = "Resume")]
+    pub shard: Option<Shard>,
 
     /// How progress is shown; auto: a bar on a terminal, a line every 10 s elsewhere
     #[arg(long, value_enum, default_value_t = ProgressArg::Auto, help_heading = "Output")]
     pub progress: ProgressArg,
+    /// Keep the load's figures here for Prometheus (text format), written anew every 5 s
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub metrics_file: Option<PathBuf>,
+    /// Tell the steps of the conversation with the service; no secrets
+    #[arg(short, long, help_heading = "Output", conflicts_with = "quiet")]
+    pub verbose: bool,
     /// No progress and no text summary; errors are shown
     #[arg(short, long, help_heading = "Output", action = ArgAction::SetTrue)]
     pub quiet: bool,

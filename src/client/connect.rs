@@ -8,20 +8,18 @@ use futures_util::stream;
 use tokio::sync::{Mutex, mpsc};
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
-use tonic::metadata::{Ascii, MetadataValue};
-use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
+use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
+use tonic::transport::Endpoint;
 use tonic::{Code, Streaming};
 
 use super::codec::{RecordKind, Request, StreamCodec};
+use super::network::Network;
 use super::secret::Secret;
 use super::status::{chain, fault, plaintext_fault, unanswered};
 use super::token::{Shown, TokenSource};
 use crate::protocol::{Fault, FaultClass};
 use crate::schema::TableName;
 use crate::wire::{CreateIngestStreamRequest, EphemeralStreamResponse, ephemeral_stream_response};
-
-/// How the client names itself to the service.
-pub(super) const USER_AGENT: &str = concat!("zerobus/", env!("CARGO_PKG_VERSION"));
 
 /// Requests that wait between the state machine and the socket. One is enough to keep the
 /// socket busy while the next is handed over; more would only be memory.
@@ -49,6 +47,7 @@ pub struct Target {
 pub struct Connector {
     target: Target,
     endpoint: Endpoint,
+    network: Network,
     tokens: Arc<Mutex<TokenSource>>,
 }
 
@@ -67,25 +66,25 @@ impl Connector {
     ///
     /// # Errors
     /// An endpoint that is no URL.
-    pub fn new(target: Target, tokens: TokenSource) -> Result<Self, Fault> {
+    pub fn new(target: Target, tokens: TokenSource, network: Network) -> Result<Self, Fault> {
         let bad = |e: tonic::transport::Error| {
             let message = format!("endpoint \"{}\": {}", target.endpoint, chain(&e));
             Fault::new(FaultClass::Refused, message)
         };
         let mut endpoint = Endpoint::from_shared(target.endpoint.clone())
-            .and_then(|e| e.user_agent(USER_AGENT))
+            .and_then(|e| e.user_agent(super::USER_AGENT))
             .map_err(bad)?
             .tcp_nodelay(true)
             .http2_max_header_list_size(HEADERS_BYTES_MAX)
             .http2_keep_alive_interval(KEEP_ALIVE)
             .keep_alive_timeout(KEEP_ALIVE);
         if target.endpoint.starts_with("https://") {
-            let tls = ClientTlsConfig::new().with_native_roots();
-            endpoint = endpoint.tls_config(tls).map_err(bad)?;
+            endpoint = endpoint.tls_config(network.tls()).map_err(bad)?;
         }
         Ok(Self {
             target,
             endpoint,
+            network,
             tokens: Arc::new(Mutex::new(tokens)),
         })
     }
@@ -122,7 +121,8 @@ impl Connector {
             let what = format!("cannot connect to {}", self.target.endpoint);
             (Code::Unavailable, unanswered(&what, &e))
         };
-        let channel: Channel = self.endpoint.connect().await.map_err(unconnected)?;
+        let channel = self.network.connect(&self.endpoint).await;
+        let channel = channel.map_err(|fault| (Code::Unavailable, fault))?;
         let mut grpc = Grpc::new(channel);
         grpc.ready().await.map_err(unconnected)?;
         let is_plaintext = self.target.endpoint.starts_with("http://");
@@ -152,6 +152,8 @@ impl Connector {
             let fault = Fault::new(FaultClass::Credentials, message);
             (Code::InvalidArgument, fault)
         };
+        // First what the user gives: the protocol's own has the last word.
+        *call.metadata_mut() = MetadataMap::from_headers(self.network.headers().clone());
         let mut bearer: MetadataValue<Ascii> = format!("Bearer {}", shown.token.expose())
             .parse()
             .map_err(|_| unusable("token"))?;

@@ -27,6 +27,16 @@ pub enum Event {
         /// What is counted so far, this connection included.
         counts: Counts,
     },
+    /// The service closes the connection as a routine.
+    Rotating {
+        /// How long it serves on.
+        grace: Duration,
+    },
+    /// A batch has entered the window.
+    Sent {
+        /// What is counted so far.
+        counts: Counts,
+    },
     /// The oldest unacknowledged batches are durable.
     Acknowledged {
         /// Which.
@@ -149,6 +159,9 @@ async fn one(
     let outcome = loop {
         if let Some(batch) = held.take_if(|batch| stream.has_room(batch)) {
             stream.push(batch);
+            observe(Event::Sent {
+                counts: stream.counts(),
+            });
         }
         if input_ended && held.is_none() {
             stream.finish(start.elapsed());
@@ -243,7 +256,11 @@ async fn one(
                     stream.on_fault(now, shown.fault(&status));
                 }
             }
-            Happened::Message(Ok(message)) => on_message(&mut stream, now, message),
+            Happened::Message(Ok(message)) => {
+                if let Some(grace) = on_message(&mut stream, now, message) {
+                    observe(Event::Rotating { grace });
+                }
+            }
             Happened::Room => {}
             Happened::Input(Some(batch)) => held = Some(batch),
             Happened::Input(None) => input_ended = true,
@@ -288,7 +305,12 @@ fn can_send(connection: Option<&Connection>) -> bool {
     requests.is_some_and(|r| r.capacity() > 0)
 }
 
-fn on_message(stream: &mut Stream, now: Duration, message: Option<EphemeralStreamResponse>) {
+/// Tells how long the server serves on, if it closes the stream.
+fn on_message(
+    stream: &mut Stream,
+    now: Duration,
+    message: Option<EphemeralStreamResponse>,
+) -> Option<Duration> {
     match message {
         Some(response) => match response.payload {
             Some(Payload::IngestRecordResponse(ack)) => match ack.durability_ack_up_to_offset {
@@ -302,10 +324,12 @@ fn on_message(stream: &mut Stream, now: Duration, message: Option<EphemeralStrea
                 let grace = signal.duration.unwrap_or_default();
                 let grace = Duration::try_from(grace).unwrap_or_default();
                 stream.on_close_signal(now, grace);
+                return Some(grace);
             }
             // A second answer to the creation, or a kind of response from the future.
             Some(Payload::CreateStreamResponse(_)) | None => {}
         },
         None => stream.on_fault(now, Fault::transient("the server ended the stream")),
     }
+    None
 }

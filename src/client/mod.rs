@@ -3,8 +3,11 @@
 
 mod codec;
 mod connect;
+mod credentials;
 mod driver;
 mod http;
+mod network;
+mod probe;
 mod secret;
 mod status;
 mod supply;
@@ -13,7 +16,13 @@ mod unity;
 
 pub use codec::RecordKind;
 pub use connect::{Connector, Target};
+pub use credentials::Credentials;
 pub use driver::{Ended, Event, run};
+pub(crate) use network::is_loopback;
+pub use network::{Network, Proxies};
+pub use probe::Peer;
 pub use secret::Secret;
-pub(crate) use token::is_loopback;
-pub use token::{Credentials, Shown, TokenSource};
+pub use token::{Shown, TokenSource, WorkspaceId};
+
+/// How the client names itself to servers.
+const USER_AGENT: &str = concat!("zerobus/", env!("CARGO_PKG_VERSION"));

@@ -1,6 +1,7 @@
 //! Text that must not be seen.
 
 use std::fmt;
+use std::path::Path;
 
 /// A secret or a token. It cannot be printed; [`Secret::expose`] marks each place where it
 /// leaves the process.
@@ -16,6 +17,20 @@ impl Secret {
     /// The text itself, to be sent to whom it is for.
     pub fn expose(&self) -> &str {
         &self.0
+    }
+
+    /// The secret in a file, without the space around it.
+    ///
+    /// # Errors
+    /// What is wrong with the file.
+    pub fn read(path: &Path) -> Result<Self, String> {
+        let text =
+            std::fs::read_to_string(path).map_err(|e| format!("cannot read the secret: {e}"))?;
+        let secret = Self::new(text.trim());
+        match secret.is_empty() {
+            true => Err("holds no secret".to_owned()),
+            false => Ok(secret),
+        }
     }
 
     /// Whether there is any text.

@@ -1,57 +1,41 @@
-//! OAuth tokens by client credentials, kept until shortly before they expire.
+//! Tokens to write to a table, from whoever makes them, kept until shortly before they expire.
 
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use reqwest::{StatusCode, Url};
+use reqwest::{RequestBuilder, StatusCode, Url};
 use serde_json::{Value, json};
 use tonic::Status;
 
+use super::credentials::{COMMAND_TIMEOUT, Cached, Credentials, from_command, from_file, lifetime};
 use super::http::{Answer, misdirected, no_answer, read};
+use super::network::Network;
 use super::secret::{Secret, hide};
-use super::status::{self, chain, said};
+use super::status::{self, said};
 use crate::protocol::{Fault, FaultClass};
 use crate::schema::TableName;
-
-/// What proves who is loading.
-#[derive(Debug, Clone)]
-pub enum Credentials {
-    /// A token that was obtained elsewhere.
-    Token(Secret),
-    /// A service principal, exchanged for tokens.
-    Client {
-        /// Its application id.
-        id: String,
-        /// Its OAuth secret.
-        secret: Secret,
-    },
-}
 
 /// The longest answer with a token that is read.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
 
-impl Credentials {
-    /// What a server has said, without what it may echo.
-    fn hide(&self, said: &str) -> String {
-        match self {
-            Self::Token(token) => hide(said, &[token.expose()]),
-            Self::Client { id, secret } => {
-                let basic = BASE64.encode(format!("{id}:{}", secret.expose()));
-                hide(said, &[&basic, secret.expose()])
-            }
-        }
-    }
+/// The workspace's id, as the token's resource names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WorkspaceId {
+    /// It is given.
+    Known(String),
+    /// The workspace is asked for it.
+    Asked {
+        /// What serves if it does not tell.
+        or_else: String,
+    },
+}
 
-    /// What to do where they are refused.
-    fn hint(&self) -> &'static str {
+impl WorkspaceId {
+    /// The id as far as it is known.
+    pub fn shown(&self) -> &str {
         match self {
-            Self::Token(_) => {
-                "check that the token is whole, has not expired and is for this table, and that whom it stands for has USE CATALOG, USE SCHEMA, and SELECT and MODIFY on the table"
-            }
-            Self::Client { .. } => {
-                "check client id and secret, and that the service principal has USE CATALOG, USE SCHEMA, and SELECT and MODIFY on the table"
-            }
+            Self::Known(id) | Self::Asked { or_else: id } => id,
         }
     }
 }
@@ -59,21 +43,24 @@ impl Credentials {
 /// What is shown to a server to be let in.
 pub struct Shown {
     pub(super) token: Secret,
-    /// Where the token comes from.
-    credentials: Credentials,
+    /// What must not be told of it.
+    secrets: Vec<Secret>,
+    /// What to do where it is refused.
+    hint: &'static str,
 }
 
 impl Shown {
     /// What the server has said, without what it may echo.
     pub(super) fn hide(&self, said: &str) -> String {
-        self.credentials.hide(&hide(said, &[self.token.expose()]))
+        let secrets = self.secrets.iter().chain([&self.token]);
+        hide(said, &secrets.map(Secret::expose).collect::<Vec<_>>())
     }
 
     /// The fault in what the server has said.
     pub(super) fn judge(&self, mut fault: Fault) -> Fault {
         fault.message = self.hide(&fault.message);
         if fault.class == FaultClass::Credentials {
-            fault.hint = Some(self.credentials.hint());
+            fault.hint = Some(self.hint);
         }
         fault
     }
@@ -89,20 +76,13 @@ pub struct TokenSource {
     pub(super) http: reqwest::Client,
     /// The workspace: what hands out tokens and serves Unity Catalog. A token needs none.
     pub(super) workspace: Option<Url>,
-    workspace_id: String,
+    workspace_id: WorkspaceId,
     pub(super) table: TableName,
     credentials: Credentials,
+    /// The values of headers that go with each request.
+    headers: Vec<Secret>,
     cached: Option<Cached>,
 }
-
-struct Cached {
-    token: Secret,
-    renew_at: Instant,
-    expires_at: Instant,
-}
-
-/// A token is renewed when less than this, or half of its life, remains.
-const RENEW_BEFORE: Duration = Duration::from_secs(300);
 
 impl TokenSource {
     /// A source for tokens to write to `table` in the workspace at `workspace_url`.
@@ -111,30 +91,23 @@ impl TokenSource {
     /// A URL that is none, or an HTTP client that cannot be set up.
     pub fn new(
         workspace_url: Option<&str>,
-        workspace_id: &str,
+        workspace_id: WorkspaceId,
         table: &TableName,
         credentials: Credentials,
+        network: &Network,
     ) -> Result<Self, Fault> {
         let refused = |message: String| Fault::new(FaultClass::Refused, message);
         let parsed =
             |url| Url::parse(url).map_err(|e| refused(format!("workspace URL \"{url}\": {e}")));
         let workspace = workspace_url.map(parsed).transpose()?;
-        // A secret goes to the host it is meant for, and nowhere else.
-        let mut http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
         let host = workspace.as_ref().and_then(Url::host_str);
-        if host.is_some_and(is_loopback) {
-            http = http.no_proxy();
-        }
-        let http = http
-            .user_agent(super::connect::USER_AGENT)
-            .build()
-            .map_err(|e| refused(format!("HTTP client: {}", chain(&e))))?;
         Ok(Self {
-            http,
+            http: network.http(host)?,
             workspace,
-            workspace_id: workspace_id.to_owned(),
+            workspace_id,
             table: table.clone(),
             credentials,
+            headers: network.secrets().collect(),
             cached: None,
         })
     }
@@ -143,57 +116,112 @@ impl TokenSource {
     /// good serves as long as there is no newer one.
     ///
     /// # Errors
-    /// The token endpoint cannot be reached or refuses.
+    /// Whoever makes tokens cannot be reached or refuses.
     pub async fn token(&mut self) -> Result<(Shown, bool), Fault> {
-        let credentials = self.credentials.clone();
-        let shown = |token: &Secret| Shown {
-            token: token.clone(),
-            credentials: credentials.clone(),
+        let cached = |is: fn(&Cached) -> bool, cached: &Option<Cached>| {
+            cached.as_ref().filter(|c| is(c)).map(|c| c.token.clone())
         };
-        let (id, secret) = match &credentials {
-            // There is no fresher one.
-            Credentials::Token(token) => return Ok((shown(token), true)),
-            Credentials::Client { id, secret } => (id, secret),
-        };
-        let good = |at: fn(&Cached) -> Instant, cached: &Option<Cached>| {
-            let cached = cached.as_ref().filter(|c| Instant::now() < at(c));
-            cached.map(|c| (shown(&c.token), false))
-        };
-        if let Some(token) = good(|c| c.renew_at, &self.cached) {
-            return Ok(token);
+        if let Some(token) = cached(Cached::is_fresh, &self.cached) {
+            return Ok((self.shown(token), false));
         }
-        match self.fetch(id, secret).await {
-            Ok(token) => Ok((shown(&token), true)),
-            Err(fault) => good(|c| c.expires_at, &self.cached).ok_or(fault),
+        match self.obtain().await {
+            Ok(token) => Ok((self.shown(token), true)),
+            Err(fault) => match cached(Cached::is_good, &self.cached) {
+                Some(token) => Ok((self.shown(token), false)),
+                None => Err(fault),
+            },
         }
     }
 
-    async fn fetch(&mut self, id: &str, secret: &Secret) -> Result<Secret, Fault> {
-        let form = [
-            ("grant_type", "client_credentials".to_owned()),
+    fn shown(&self, token: Secret) -> Shown {
+        Shown {
+            token,
+            secrets: self.secrets(None),
+            hint: self.credentials.hint(),
+        }
+    }
+
+    /// All that must not be told, and the JWT that is being exchanged.
+    fn secrets(&self, subject: Option<&Secret>) -> Vec<Secret> {
+        let mut secrets = self.headers.clone();
+        match &self.credentials {
+            Credentials::Client { id, secret } => {
+                let basic = BASE64.encode(format!("{id}:{}", secret.expose()));
+                secrets.extend([Secret::new(basic), secret.clone()]);
+            }
+            Credentials::Token(token) => secrets.push(token.clone()),
+            Credentials::TokenFile(_)
+            | Credentials::TokenCommand(_)
+            | Credentials::Federated { .. } => {}
+        }
+        secrets.extend(subject.cloned());
+        secrets
+    }
+
+    /// A new token from whoever makes them.
+    async fn obtain(&mut self) -> Result<Secret, Fault> {
+        let asked = Instant::now();
+        let (token, life) = match self.credentials.clone() {
+            // There is no fresher one.
+            Credentials::Token(token) => return Ok(token),
+            Credentials::TokenFile(file) => (from_file(&file)?, None),
+            Credentials::TokenCommand(command) => {
+                let obtained = from_command(&command, COMMAND_TIMEOUT).await?;
+                (obtained.token, obtained.life)
+            }
+            Credentials::Client { id, secret } => {
+                let grant = [("grant_type", "client_credentials".to_owned())];
+                let basic =
+                    |request: RequestBuilder| request.basic_auth(&id, Some(secret.expose()));
+                let answer = self.ask_for_token(&grant, basic, None).await?;
+                match answer.1 {
+                    Some(life) => (answer.0, Some(life)),
+                    // Nobody has said how long it is good for: it is not kept.
+                    None => return Ok(answer.0),
+                }
+            }
+            Credentials::Federated { client_id, file } => {
+                let subject = from_file(&file)?;
+                let mut grant = vec![
+                    ("grant_type", TOKEN_EXCHANGE.to_owned()),
+                    ("subject_token", subject.expose().to_owned()),
+                    ("subject_token_type", JWT.to_owned()),
+                ];
+                grant.extend(client_id.map(|id| ("client_id", id)));
+                let answer = self.ask_for_token(&grant, |r| r, Some(&subject)).await?;
+                match answer.1 {
+                    Some(life) => (answer.0, Some(life)),
+                    None => return Ok(answer.0),
+                }
+            }
+        };
+        self.cached = Some(Cached::new(token.clone(), asked, life));
+        Ok(token)
+    }
+
+    /// Asks the workspace for a token (PROTOCOL 2).
+    async fn ask_for_token(
+        &mut self,
+        grant: &[(&'static str, String)],
+        authorize: impl FnOnce(RequestBuilder) -> RequestBuilder,
+        subject: Option<&Secret>,
+    ) -> Result<(Secret, Option<Duration>), Fault> {
+        let id = self.workspace_id().await;
+        let mut form = grant.to_vec();
+        form.extend([
             ("scope", "all-apis".to_owned()),
             (
                 "resource",
-                format!(
-                    "api://databricks/workspaces/{}/zerobusDirectWriteApi",
-                    self.workspace_id
-                ),
+                format!("api://databricks/workspaces/{id}/zerobusDirectWriteApi"),
             ),
             ("authorization_details", authorization_details(&self.table)),
-        ];
+        ]);
         let url = self.url(&["oidc", "v1", "token"])?;
-        let asked = Instant::now();
-        let answer = self
-            .http
-            .post(url.clone())
-            .basic_auth(id, Some(secret.expose()))
-            .form(&form)
-            .send()
-            .await
-            .map_err(|e| no_answer(&url, e))?;
+        let request = authorize(self.http.post(url.clone())).form(&form);
+        let answer = request.send().await.map_err(|e| no_answer(&url, e))?;
         let answer = read(&url, answer, ANSWER_BYTES_MAX).await?;
         if !answer.status.is_success() {
-            return Err(self.refusal(&url, &answer));
+            return Err(self.refusal(&url, &answer, subject));
         }
         let unreadable = |what: &str| misdirected(format!("the answer of {url} {what}"));
         let answer: Value =
@@ -202,13 +230,29 @@ impl TokenSource {
         if token.is_empty() {
             return Err(unreadable("has no access_token"));
         }
-        let token = Secret::new(token);
-        self.cached = lifetime(&answer["expires_in"]).map(|life| Cached {
-            token: token.clone(),
-            renew_at: asked + life - RENEW_BEFORE.min(life / 2),
-            expires_at: asked + life,
-        });
-        Ok(token)
+        Ok((Secret::new(token), lifetime(&answer["expires_in"])))
+    }
+
+    /// The workspace's id; the workspace tells it, if it can, to whom it is not given.
+    pub async fn workspace_id(&mut self) -> String {
+        if let WorkspaceId::Asked { or_else } = &self.workspace_id {
+            let told = tokio::time::timeout(DISCOVERY_TIMEOUT, self.discover()).await;
+            let id = told.ok().flatten().unwrap_or_else(|| or_else.clone());
+            self.workspace_id = WorkspaceId::Known(id);
+        }
+        self.workspace_id.shown().to_owned()
+    }
+
+    async fn discover(&self) -> Option<String> {
+        let url = self.url(&[".well-known", "databricks-config"]).ok()?;
+        let answer = self.http.get(url.clone()).send().await.ok()?;
+        let answer = read(&url, answer, ANSWER_BYTES_MAX).await.ok()?;
+        let answer: Value = serde_json::from_slice(&answer.body).ok()?;
+        match &answer["workspace_id"] {
+            Value::String(id) => (!id.is_empty()).then(|| id.clone()),
+            Value::Number(id) => Some(id.to_string()),
+            _ => None,
+        }
     }
 
     /// A URL of the workspace.
@@ -232,9 +276,11 @@ impl TokenSource {
         }
     }
 
-    fn refusal(&self, url: &Url, answer: &Answer) -> Fault {
+    fn refusal(&self, url: &Url, answer: &Answer, subject: Option<&Secret>) -> Fault {
+        let secrets = self.secrets(subject);
+        let secrets: Vec<_> = secrets.iter().map(Secret::expose).collect();
         let keys = ["error_description", "message", "error"];
-        let said = said(&answer.body, &keys, |text| self.credentials.hide(text));
+        let said = said(&answer.body, &keys, |text| hide(text, &secrets));
         match answer.status {
             StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 let message = format!("{url} answered {}: {said}", answer.status);
@@ -244,6 +290,11 @@ impl TokenSource {
         }
     }
 }
+
+const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
+/// How long the workspace may take to tell its id, which serves without as well.
+const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The privileges that writing to a table needs, as the token endpoint wants them named. A
 /// token for the table alone would be minted, and refused on write.
@@ -267,37 +318,9 @@ fn authorization_details(table: &TableName) -> String {
     .to_string()
 }
 
-/// An integer, or an integer in quotes; what is missing or not positive is not cached.
-fn lifetime(expires_in: &Value) -> Option<Duration> {
-    let seconds = match expires_in {
-        Value::Number(n) => n.as_u64()?,
-        Value::String(s) => s.parse().ok()?,
-        _ => return None,
-    };
-    (seconds > 0).then(|| Duration::from_secs(seconds.min(86_400 * 365)))
-}
-
-/// Whether a host is this machine: it is never reached through a proxy.
-pub(crate) fn is_loopback(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    bare == "localhost"
-        || bare
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|ip| ip.is_loopback())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lifetimes_in_every_form() {
-        assert_eq!(lifetime(&json!(3600)), Some(Duration::from_secs(3600)));
-        assert_eq!(lifetime(&json!("60")), Some(Duration::from_secs(60)));
-        for none in [json!(0), json!(-1), json!(null), json!("soon")] {
-            assert_eq!(lifetime(&none), None, "{none}");
-        }
-    }
 
     #[test]
     fn the_details_name_catalog_schema_and_table() {

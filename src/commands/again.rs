@@ -19,7 +19,7 @@ pub(super) enum GoOn {
 }
 
 /// Flags whose value is secret.
-const SECRET: [&str; 2] = ["--client-secret", "--token"];
+const SECRET: [&str; 4] = ["--client-secret", "--token", "--token-command", "--header"];
 /// What stands in place of a secret.
 const MASK: &str = "***";
 

@@ -1,15 +1,121 @@
-//! `zerobus completions SHELL`.
+//! `zerobus completions SHELL`, and `zerobus man`.
+
+use std::path::{Path, PathBuf};
 
 use clap::CommandFactory as _;
 use clap_complete::Shell;
 
-use crate::cli::Cli;
-use crate::error::{Failure, exit};
+use crate::cli::{Cli, CompletionsArgs, ManArgs};
+use crate::error::{Failure, Kind, exit};
+use crate::report::write_line;
+use crate::settings::environment;
 
-/// Prints a shell's completions.
-pub(super) fn run(shell: Shell) -> Result<u8, Failure> {
+/// Prints a shell's completions, or puts them where the shell looks for them.
+pub(super) fn run(args: &CompletionsArgs) -> Result<u8, Failure> {
+    let shell = match args.shell {
+        Some(shell) => shell,
+        None => own_shell()?,
+    };
     let mut out = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "zerobus", &mut out);
+    if !args.install {
+        super::print(&String::from_utf8_lossy(&out))?;
+        return Ok(exit::OK);
+    }
+    let (path, then) = place(shell)?;
+    write(&path, &out)?;
+    write_line(&format!(
+        "{} holds the completions of {shell}",
+        path.display()
+    ));
+    if let Some(then) = then {
+        write_line(&format!("  hint: {then}"));
+    }
+    Ok(exit::OK)
+}
+
+fn own_shell() -> Result<Shell, Failure> {
+    let path = environment("SHELL");
+    let name = path.as_deref().and_then(Shell::from_shell_path);
+    name.ok_or_else(|| {
+        Failure::new(
+            Kind::Usage,
+            "no shell is named, and SHELL names none that is known",
+        )
+        .hint("name one: bash, zsh, fish, powershell, elvish")
+    })
+}
+
+/// Where a shell looks, and what is to be done once so that it does.
+fn place(shell: Shell) -> Result<(PathBuf, Option<String>), Failure> {
+    let home = environment("HOME").map(PathBuf::from).ok_or_else(|| {
+        Failure::new(
+            Kind::Settings,
+            "HOME is not set: there is no place to install to",
+        )
+        .hint("without --install the completions go to standard output")
+    })?;
+    let base = |variable: &str, otherwise: &str| {
+        environment(variable).map_or_else(|| home.join(otherwise), PathBuf::from)
+    };
+    let data = base("XDG_DATA_HOME", ".local/share");
+    let config = base("XDG_CONFIG_HOME", ".config");
+    Ok(match shell {
+        Shell::Bash => (
+            data.join("bash-completion/completions/zerobus"),
+            Some("a new shell has them, where bash-completion is installed".to_owned()),
+        ),
+        Shell::Fish => (config.join("fish/completions/zerobus.fish"), None),
+        Shell::Zsh => {
+            let dir = data.join("zsh/site-functions");
+            let then = format!(
+                "have this in ~/.zshrc before compinit: fpath=({} $fpath)",
+                super::again::quote(&dir.display().to_string())
+            );
+            (dir.join("_zerobus"), Some(then))
+        }
+        Shell::Elvish => (
+            config.join("elvish/lib/zerobus.elv"),
+            Some("have this in rc.elv: use zerobus".to_owned()),
+        ),
+        _ => {
+            let path = config.join("powershell/zerobus.ps1");
+            let then = format!("have this in $PROFILE: . '{}'", path.display());
+            (path, Some(then))
+        }
+    })
+}
+
+/// Prints a manual page, or writes all of them to a directory.
+pub(super) fn man(args: &ManArgs) -> Result<u8, Failure> {
+    let mut command = Cli::command();
+    command.build();
+    if let Some(dir) = &args.dir {
+        std::fs::create_dir_all(dir).map_err(|e| unwritable(dir, &e))?;
+        clap_mangen::generate_to(command, dir).map_err(|e| unwritable(dir, &e))?;
+        return Ok(exit::OK);
+    }
+    let mut page = &command;
+    for name in &args.command {
+        page = page.find_subcommand(name).ok_or_else(|| {
+            Failure::new(Kind::Usage, format!("\"{name}\" is no command"))
+                .hint("zerobus --help lists them")
+        })?;
+    }
+    let mut out = Vec::new();
+    let rendered = clap_mangen::Man::new(page.clone()).render(&mut out);
+    rendered.map_err(|e| Failure::new(Kind::Output, e.to_string()))?;
     super::print(&String::from_utf8_lossy(&out))?;
     Ok(exit::OK)
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let parent = path.parent().unwrap_or(path);
+    std::fs::create_dir_all(parent).map_err(|e| unwritable(parent, &e))?;
+    std::fs::write(path, bytes).map_err(|e| unwritable(path, &e))
+}
+
+fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(Kind::Output, format!("cannot be written: {error}"))
+        .at(path.display().to_string(), None)
 }

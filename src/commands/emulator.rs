@@ -37,6 +37,7 @@ pub(super) async fn run(args: EmulatorArgs) -> Result<u8, Failure> {
         dir: args.dir,
         listen: args.listen,
         clients,
+        federated: args.federated_token_file,
         no_auth: args.no_auth,
         token_ttl: args.token_ttl,
         tls: args.tls,

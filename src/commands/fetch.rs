@@ -10,6 +10,7 @@ use crate::load::service_failure;
 use crate::protocol::{Fault, FaultClass};
 use crate::report::write_line;
 use crate::schema::{CatalogTable, Column};
+use crate::settings::Service;
 
 /// A wait that is longer is told.
 const SILENT_MAX: Duration = Duration::from_secs(2);
@@ -30,6 +31,16 @@ pub(super) enum Known {
 }
 
 impl Known {
+    /// What is known, in words.
+    pub(super) fn told(&self) -> String {
+        match self {
+            Self::Table(table) => format!("the table has {} columns", table.columns.len()),
+            Self::Missing => "the table does not exist".to_owned(),
+            Self::Unfetched(fault) => format!("the table's schema is not known: {fault}"),
+            Self::Unasked => "the table's schema was not asked for".to_owned(),
+        }
+    }
+
     /// Its columns; none if they are not known.
     pub(super) fn columns(&self) -> &[Column] {
         match self {
@@ -56,14 +67,14 @@ pub(super) async fn table(
     args: &IngestArgs,
     record: &Record,
     tokens: &mut TokenSource,
-    workspace: Option<&str>,
+    service: &Service,
 ) -> Result<(Known, Duration), Failure> {
     let required = match (record, args.table_check) {
         (Record::OfTable, _) | (_, TableCheckArg::Require) => true,
         (_, TableCheckArg::Auto) => false,
         (_, TableCheckArg::Off) => return Ok((Known::Unasked, Duration::ZERO)),
     };
-    let Some(workspace) = workspace else {
+    let Some(workspace) = &service.workspace_url else {
         let message = "no workspace URL is given; the table's schema cannot be fetched";
         let failure = Failure::new(Kind::Settings, message);
         return match required {
@@ -71,7 +82,7 @@ pub(super) async fn table(
             false => Ok((Known::Unasked, Duration::ZERO)),
         };
     };
-    let mut asking = std::pin::pin!(with_retries(args, tokens));
+    let mut asking = std::pin::pin!(with_retries(args, tokens, service.credentials.patience()));
     let (fetched, throttled) = match tokio::time::timeout(SILENT_MAX, asking.as_mut()).await {
         Ok(fetched) => fetched,
         Err(_) => {
@@ -136,13 +147,14 @@ struct Unfetched {
 async fn with_retries(
     args: &IngestArgs,
     tokens: &mut TokenSource,
+    patience: Duration,
 ) -> (Result<CatalogTable, Unfetched>, Duration) {
     let start = Instant::now();
     let mut retries = args.recovery_retries;
     let mut backoff = args.recovery_backoff;
     let mut throttled = Duration::ZERO;
     loop {
-        let unfetched = match fetch_once(args.recovery_timeout, tokens).await {
+        let unfetched = match fetch_once(args.recovery_timeout, tokens, patience).await {
             Ok(table) => return (Ok(table), throttled),
             Err(unfetched) => unfetched,
         };
@@ -181,13 +193,14 @@ async fn with_retries(
 async fn fetch_once(
     timeout: Duration,
     tokens: &mut TokenSource,
+    patience: Duration,
 ) -> Result<CatalogTable, Unfetched> {
     let late = || {
         let seconds = timeout.as_secs_f64();
         Fault::transient(format!("no answer within {seconds} s"))
     };
     let failed = |no_token| move |fault| Unfetched { fault, no_token };
-    let token = tokio::time::timeout(timeout, tokens.token()).await;
+    let token = tokio::time::timeout(timeout + patience, tokens.token()).await;
     token
         .unwrap_or_else(|_| Err(late()))
         .map_err(failed(true))?;

@@ -3,6 +3,7 @@
 use std::io::IsTerminal as _;
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::FileTypeExt as _;
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
@@ -12,10 +13,10 @@ use crate::cli::{
 };
 use crate::client::{Connector, RecordKind, Target, TokenSource};
 use crate::error::{Failure, Kind};
-use crate::input::{Compression, CsvDialect, Format, Framing, Input, Limits};
+use crate::input::{self, Compression, CsvDialect, Format, Framing, Input, Limits};
 use crate::protocol::Config;
 use crate::report::Progress;
-use crate::settings::Service;
+use crate::settings::{Service, environment};
 use crate::transcode::{self, Ambiguous, CellRules, Mapping, SetValue, TimeRules};
 
 /// The shares of the in-flight bound that one block may take: small enough that several
@@ -26,12 +27,19 @@ const BLOCKS_IN_FLIGHT: u32 = 8;
 const BATCHES_PER_SECOND: u32 = 10;
 
 pub(super) fn inputs(args: &IngestArgs) -> Result<Vec<(Input, Format)>, Failure> {
-    let mut inputs: Vec<Input> = args
-        .inputs
-        .iter()
-        .map(|a| Input::from_argument(a))
-        .collect();
-    if inputs.is_empty() {
+    let given = match args.format {
+        FormatArg::Auto => None,
+        FormatArg::Ndjson => Some(Format::Ndjson),
+        FormatArg::Json => Some(Format::Json),
+        FormatArg::Csv => Some(Format::Csv(CsvDialect::COMMA)),
+        FormatArg::Tsv => Some(Format::Csv(CsvDialect::TAB)),
+    };
+    let format = |input: &Input| given.unwrap_or_else(|| input.format_by_name());
+    let mut inputs = Vec::new();
+    for argument in &args.inputs {
+        inputs.extend(input::expand(argument, given.as_ref())?);
+    }
+    if args.inputs.is_empty() {
         if !stdin_is_given() {
             return Err(Failure::new(
                 Kind::Usage,
@@ -47,13 +55,13 @@ pub(super) fn inputs(args: &IngestArgs) -> Result<Vec<(Input, Format)>, Failure>
             "standard input (-) is given twice",
         ));
     }
-    let format = |input: &Input| match args.format {
-        FormatArg::Auto => input.format_by_name(),
-        FormatArg::Ndjson => Format::Ndjson,
-        FormatArg::Json => Format::Json,
-        FormatArg::Csv => Format::Csv(CsvDialect::COMMA),
-        FormatArg::Tsv => Format::Csv(CsvDialect::TAB),
-    };
+    if let Some(shard) = args.shard {
+        if shard.of > 1 && inputs.contains(&Input::Stdin) {
+            let message = "--shard shares out files, which standard input is not";
+            return Err(Failure::new(Kind::Usage, message));
+        }
+        inputs.retain(|input| shard.has(input));
+    }
     let mut with_format = Vec::new();
     for input in inputs {
         let mut format = format(&input);
@@ -165,9 +173,10 @@ pub(super) fn time_rules(args: &IngestArgs) -> Result<TimeRules, Failure> {
 pub(super) fn tokens(args: &IngestArgs, service: &Service) -> Result<TokenSource, Failure> {
     TokenSource::new(
         service.workspace_url.as_deref(),
-        &service.workspace_id,
+        service.workspace_id.clone(),
         &args.table,
         service.credentials.clone(),
+        &service.network,
     )
     .map_err(|e| Failure::new(Kind::Settings, e.message))
 }
@@ -188,15 +197,17 @@ pub(super) fn connector(
         kind,
         descriptor,
     };
-    Connector::new(target, tokens).map_err(|e| Failure::new(Kind::Settings, e.message))
+    Connector::new(target, tokens, service.network)
+        .map_err(|e| Failure::new(Kind::Settings, e.message))
 }
 
-pub(super) fn config(args: &IngestArgs) -> Config {
+/// `patience` is what it may take to have a token, beside an attempt to connect.
+pub(super) fn config(args: &IngestArgs, patience: Duration) -> Config {
     Config {
         max_inflight_records: args.max_inflight as usize,
         max_inflight_bytes: args.max_inflight_bytes,
         recovery: !args.no_recovery,
-        recovery_timeout: args.recovery_timeout,
+        recovery_timeout: args.recovery_timeout + patience,
         recovery_backoff: args.recovery_backoff,
         recovery_retries: args.recovery_retries,
         recovery_deadline: args.recovery_deadline,
@@ -242,9 +253,10 @@ pub(super) fn progress(args: &IngestArgs) -> Progress {
     if args.quiet {
         return Progress::Nothing;
     }
+    let bar = || Progress::bar(environment("TERM").as_deref());
     match args.progress {
-        ProgressArg::Auto => Progress::auto(),
-        ProgressArg::Bar => Progress::Bar,
+        // A bar that cannot be drawn would be nothing at all.
+        ProgressArg::Auto | ProgressArg::Bar => bar(),
         ProgressArg::Plain => Progress::Lines,
         ProgressArg::None => Progress::Nothing,
     }

@@ -1,12 +1,14 @@
 //! `zerobus ingest`: settles what is to be done, runs the load, tells how it ended.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::again::{self, GoOn};
 use super::checkpoint::{self, Kept};
 use super::fetch::{self, Known};
 use super::flags;
+use super::grants;
 use super::table::Record;
 use crate::cli::{IngestArgs, OutputArg, TableCheckArg};
 use crate::error::{Failure, Kind, exit};
@@ -15,7 +17,8 @@ use crate::load::{
     self, CheckpointFile, Job, JobInput, LoadEvent, Mark, Observer, Outcome, Rejects, RowRange,
     Signals, Start,
 };
-use crate::report::{Reporter, Summary, write_line};
+use crate::report::{Metrics, Reporter, Showing, Summary, write_line};
+use crate::schema::TableName;
 use crate::settings::{Service, environment};
 use crate::transcode::{self, Target};
 
@@ -23,7 +26,8 @@ pub(super) async fn run(args: IngestArgs) -> Result<u8, Failure> {
     let table = args.table.to_string();
     let rejects = args.rejects.as_ref().map(|p| p.display().to_string());
     let start = Instant::now();
-    let outcome = match load(&args).await {
+    let mut told = Told::default();
+    let mut outcome = match load(&args, &mut told).await {
         Ok(outcome) => outcome,
         Err(failure) if failure.kind == Kind::Usage => return Err(failure),
         Err(failure) => Outcome {
@@ -31,12 +35,15 @@ pub(super) async fn run(args: IngestArgs) -> Result<u8, Failure> {
             ..Outcome::nothing(failure)
         },
     };
-    if let Some(failure) = &outcome.failure {
+    if let Some(failure) = &mut outcome.failure {
+        told.explain(failure, &args.table);
         write_line(&failure.to_string());
-        if let Some(how) = go_on(&args, &outcome) {
-            let command = again::command(std::env::args_os(), how);
-            write_line(&format!("  go on with: {command}"));
-        }
+    }
+    if outcome.failure.is_some()
+        && let Some(how) = go_on(&args, &outcome)
+    {
+        let command = again::command(std::env::args_os(), how);
+        write_line(&format!("  go on with: {command}"));
     }
     if outcome.digits_cut > 0 {
         let n = outcome.digits_cut;
@@ -46,12 +53,50 @@ pub(super) async fn run(args: IngestArgs) -> Result<u8, Failure> {
     }
     let checkpoint = args.checkpoint.as_ref().map(|p| p.display().to_string());
     let summary = Summary::new(table, &outcome, rejects, checkpoint);
+    if let Some(metrics) = &told.metrics
+        && let Err(why) = metrics.end(&outcome, summary.exit_code())
+    {
+        write_line(&format!("warning: {why}"));
+    }
     match args.output {
         OutputArg::Json => super::print(&format!("{}\n", summary.json()))?,
         OutputArg::Text if args.quiet => {}
         OutputArg::Text => super::print(&format!("{}\n", summary.text()))?,
     }
     Ok(summary.exit_code())
+}
+
+/// What is kept of a load for the telling of its end, whatever ends it.
+#[derive(Default)]
+struct Told {
+    metrics: Option<Arc<Metrics>>,
+    /// The settings without secrets.
+    settings: Option<String>,
+    client_id: Option<String>,
+}
+
+impl Told {
+    fn keep(&mut self, service: &Service) {
+        self.settings = (!service.shown.is_empty()).then(|| service.line());
+        self.client_id = service.credentials.client_id().map(str::to_owned);
+    }
+
+    /// Adds to refused credentials what was shown, and what would grant the privileges.
+    fn explain(&self, failure: &mut Failure, table: &TableName) {
+        if failure.kind != Kind::Credentials {
+            return;
+        }
+        let Some(settings) = &self.settings else {
+            return;
+        };
+        if load::lacks_privileges(failure) && !failure.message.contains("GRANT ") {
+            let grants = grants::statements(table, self.client_id.as_deref());
+            for grant in grants {
+                failure.add_to_hint(&format!("  {grant}"));
+            }
+        }
+        failure.add_to_hint(&format!("with: {settings}"));
+    }
 }
 
 /// How a load that stopped early goes on. What came from a pipe is gone with it.
@@ -82,9 +127,14 @@ fn go_on(args: &IngestArgs, outcome: &Outcome) -> Option<GoOn> {
     })
 }
 
-async fn load(args: &IngestArgs) -> Result<Outcome, Failure> {
+async fn load(args: &IngestArgs, told: &mut Told) -> Result<Outcome, Failure> {
     let mut signals = Signals::listen();
     let mut work = Prepared::new(args)?;
+    if let Some(path) = &args.metrics_file {
+        let metrics = Arc::new(Metrics::create(path, &args.table.to_string())?);
+        told.metrics = Some(Arc::clone(&metrics));
+        work.metrics = Some(metrics);
+    }
     if args.dry_run {
         return dry_run(&mut work, &mut signals).await;
     }
@@ -102,24 +152,36 @@ async fn load(args: &IngestArgs) -> Result<Outcome, Failure> {
     #[cfg(feature = "emulator")]
     let service = match &local {
         Some(local) => local.service(),
-        None => Service::resolve(args, &environment)?,
+        None => Service::resolve(&args.service, &environment)?,
     };
     #[cfg(not(feature = "emulator"))]
-    let service = Service::resolve(args, &environment)?;
+    let service = Service::resolve(&args.service, &environment)?;
     for warning in &service.warnings {
         write_line(&format!("warning: {warning}"));
+    }
+    told.keep(&service);
+    if args.verbose {
+        for setting in &service.shown {
+            let (name, value) = (setting.name, &setting.value);
+            write_line(&format!("{name} = {value} (from {})", setting.from));
+        }
+        if let Some(proxy) = service.network.proxy_to(&service.endpoint) {
+            write_line(&format!("streams go through the proxy {proxy}"));
+        }
     }
 
     let mut tokens = flags::tokens(args, &service)?;
     let asked = Instant::now();
-    let fetched = fetch::table(
-        args,
-        &work.record,
-        &mut tokens,
-        service.workspace_url.as_deref(),
-    );
+    let fetched = fetch::table(args, &work.record, &mut tokens, &service);
     let (known, throttled) = signals.unless_interrupted(fetched).await?;
     let fetching = asked.elapsed();
+    if args.verbose {
+        write_line(&format!(
+            "{} ({:.2} s)",
+            known.told(),
+            fetching.as_secs_f64()
+        ));
+    }
     #[cfg(feature = "emulator")]
     let known = match &local {
         Some(local) if !local.has_table(&args.table).await? => Known::Missing,
@@ -133,7 +195,7 @@ async fn load(args: &IngestArgs) -> Result<Outcome, Failure> {
     if args.check_first {
         let job = work.job(&target, &options, None);
         let check = |observer| load::dry_run(job, &mut signals, observer);
-        let outcome = work.show(check).await;
+        let outcome = work.show(true, check).await;
         if outcome.failure.is_some() {
             return Ok(outcome);
         }
@@ -146,6 +208,16 @@ async fn load(args: &IngestArgs) -> Result<Outcome, Failure> {
         let made = tokens.fetch_table().await;
         kept.has_made_table(made.map_err(|fault| load::service_failure(&fault))?.id);
     }
+    if args.verbose
+        && let Target::Proto(plan) = &target
+    {
+        let (fields, bytes) = (plan.messages[0].fields.len(), plan.descriptor.len());
+        let name = &plan.name;
+        write_line(&format!(
+            "the record is {name}: {fields} fields, a descriptor of {bytes} bytes"
+        ));
+    }
+    let patience = service.credentials.patience();
     let connector = flags::connector(args, &target, service, tokens)?;
     let rejects = match (&mut kept, &args.rejects) {
         (Some(kept), Some(path)) => Some(kept.rejects(path)?),
@@ -163,9 +235,9 @@ async fn load(args: &IngestArgs) -> Result<Outcome, Failure> {
         }
         job.keeping = Some(kept.keeping(args.max_inflight));
     }
-    let (config, streams) = (flags::config(args), args.streams.into());
+    let (config, streams) = (flags::config(args, patience), args.streams.into());
     let run = |observer| load::run(job, connector, config, streams, &mut signals, observer);
-    let mut outcome = work.show(run).await;
+    let mut outcome = work.show(false, run).await;
     outcome.elapsed += fetching;
     outcome.counts.throttled += throttled;
     #[cfg(feature = "emulator")]
@@ -198,7 +270,7 @@ async fn dry_run(work: &mut Prepared<'_>, signals: &mut Signals) -> Result<Outco
     let options = work.options(&target, &known)?;
     let job = work.job(&target, &options, rejects(args)?);
     Ok(work
-        .show(|observer| load::dry_run(job, signals, observer))
+        .show(true, |observer| load::dry_run(job, signals, observer))
         .await)
 }
 
@@ -228,6 +300,7 @@ struct Prepared<'a> {
     load_id: String,
     /// Bytes that are left of all inputs, where that is known.
     bytes: Option<u64>,
+    metrics: Option<Arc<Metrics>>,
 }
 
 impl<'a> Prepared<'a> {
@@ -258,6 +331,7 @@ impl<'a> Prepared<'a> {
             target,
             load_id,
             bytes: sizes.into_iter().sum(),
+            metrics: None,
         })
     }
 
@@ -293,7 +367,9 @@ impl<'a> Prepared<'a> {
         let args = self.args;
         let workspace = match local(args) {
             Some(dir) => checkpoint::local_workspace(dir),
-            None => Service::resolve(args, &environment)?.workspace().to_owned(),
+            None => Service::resolve(&args.service, &environment)?
+                .workspace()
+                .to_owned(),
         };
         let identity = checkpoint::identity(args, &self.record, workspace);
         let kept = Kept::open(args, &self.inputs, identity, &self.load_id)?;
@@ -343,18 +419,28 @@ impl<'a> Prepared<'a> {
 
     /// Shows progress while the work runs. Each run has a reporter of its own: a check
     /// before a load counts for itself.
-    async fn show<W: Future<Output = Outcome>>(&self, work: impl FnOnce(Observer) -> W) -> Outcome {
-        let reporter = Reporter::new(flags::progress(self.args), self.args.quiet);
+    async fn show<W: Future<Output = Outcome>>(
+        &self,
+        dry_run: bool,
+        work: impl FnOnce(Observer) -> W,
+    ) -> Outcome {
+        let showing = Showing {
+            progress: flags::progress(self.args),
+            quiet: self.args.quiet,
+            verbose: self.args.verbose,
+            metrics: self.metrics.clone(),
+        };
+        let reporter = Reporter::new(showing, dry_run);
         let observer = reporter.observer();
         observer(LoadEvent::Started {
             inputs: self.inputs.len(),
             bytes: self.bytes,
         });
-        let outcome = tokio::select! {
+        let mut outcome = tokio::select! {
             outcome = work(observer) => outcome,
             () = reporter.run() => unreachable!("a reporter never ends by itself"),
         };
-        reporter.end();
+        reporter.end(&mut outcome);
         outcome
     }
 }
@@ -375,6 +461,9 @@ fn check_rejects(args: &IngestArgs, inputs: &[(Input, Format)]) -> Result<(), Fa
     if let Some(checkpoint) = &args.checkpoint {
         let files = CheckpointFile::files(checkpoint);
         outputs.extend(files.map(|file| ("--checkpoint", file)));
+    }
+    if let Some(metrics) = &args.metrics_file {
+        outputs.push(("--metrics-file", metrics.clone()));
     }
     for (index, (flag, output)) in outputs.iter().enumerate() {
         let also = |(input, _): &(Input, Format)| input.is_file(output);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::fetch::Known;
 use super::table::Record;
-use crate::client::{Credentials, Secret};
+use crate::client::{Credentials, Network, Secret, WorkspaceId};
 use crate::emulator::{Emulator, EmulatorError, LocalTable, Options};
 use crate::error::{Failure, Kind};
 use crate::load::Outcome;
@@ -72,11 +72,13 @@ impl Local {
         Service {
             endpoint: url.clone(),
             workspace_url: Some(url),
-            workspace_id: "local".to_owned(),
+            workspace_id: WorkspaceId::Known("local".to_owned()),
             credentials: Credentials::Client {
                 id: CLIENT_ID.to_owned(),
                 secret: self.secret.clone(),
             },
+            network: Network::default(),
+            shown: Vec::new(),
             warnings: Vec::new(),
         }
     }

@@ -8,10 +8,12 @@ use crate::error::{Failure, Kind};
 mod again;
 mod checkpoint;
 mod completions;
+mod doctor;
 #[cfg(feature = "emulator")]
 mod emulator;
 mod fetch;
 mod flags;
+mod grants;
 #[cfg(feature = "emulator")]
 mod grid;
 mod ingest;
@@ -38,7 +40,9 @@ pub fn runtime(cli: &Cli) -> std::io::Result<tokio::runtime::Runtime> {
         Command::Ingest(_) => false,
         #[cfg(feature = "emulator")]
         Command::Emulator(_) | Command::Peek(_) => true,
-        Command::Schema(_) | Command::Completions { .. } => false,
+        Command::Schema(_) | Command::Doctor(_) | Command::Completions(_) | Command::Man(_) => {
+            false
+        }
     };
     let mut builder = match serves {
         true => tokio::runtime::Builder::new_multi_thread(),
@@ -59,7 +63,9 @@ pub async fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Emulator(args) => emulator::run(args).await,
         #[cfg(feature = "emulator")]
         Command::Peek(args) => peek::run(args).await,
-        Command::Completions { shell } => completions::run(shell),
+        Command::Doctor(args) => doctor::run(*args).await,
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => completions::man(&args),
     }
 }
 

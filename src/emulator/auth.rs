@@ -1,6 +1,7 @@
 //! OAuth clients, the tokens they were given, and what a token opens.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,8 @@ pub(super) struct Auth {
     token_ttl: Duration,
     /// Anybody is let in, with any token or none.
     open: bool,
+    /// The file with the JWT that is exchanged for tokens.
+    federated: Option<PathBuf>,
     grants: Grants,
     tokens: Mutex<HashMap<String, Token>>,
 }
@@ -71,6 +74,7 @@ impl Auth {
             clients,
             token_ttl,
             open,
+            federated: None,
             grants,
             tokens: Mutex::default(),
         }
@@ -91,6 +95,24 @@ impl Auth {
         self.clients.iter().fold(false, |found, (i, s)| {
             found | (same(i.as_bytes(), id.as_bytes()) & same(s.as_bytes(), secret.as_bytes()))
         })
+    }
+
+    /// Exchanges the JWT in this file for tokens, too.
+    pub(super) fn with_federated(mut self, file: Option<PathBuf>) -> Self {
+        self.federated = file;
+        self
+    }
+
+    /// Whether a JWT is the one that is exchanged, as its file holds it now.
+    pub(super) fn is_subject(&self, token: &str) -> bool {
+        let held = self.federated.as_ref().map(std::fs::read_to_string);
+        let held = held.and_then(Result::ok).unwrap_or_default();
+        !held.trim().is_empty() && same(held.trim().as_bytes(), token.as_bytes())
+    }
+
+    /// Whether a client is known by this id.
+    pub(super) fn has_client(&self, id: &str) -> bool {
+        self.clients.iter().any(|(known, _)| known == id)
     }
 
     /// A new token for a client.

@@ -109,6 +109,8 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Accepted OAuth clients: (id, secret).
     pub clients: Vec<(String, String)>,
+    /// A file with a JWT that is exchanged for tokens, as workload identity federation does.
+    pub federated: Option<PathBuf>,
     /// Let anybody in, with any token or none.
     pub no_auth: bool,
     /// How long a token is valid.
@@ -140,6 +142,7 @@ impl Options {
             dir: dir.into(),
             listen,
             clients: vec![client],
+            federated: None,
             no_auth: false,
             token_ttl: TOKEN_TTL,
             tls: false,
@@ -259,6 +262,7 @@ impl Emulator {
             dir: _,
             listen,
             clients,
+            federated,
             no_auth,
             token_ttl,
             tls,
@@ -286,7 +290,8 @@ impl Emulator {
         let url = url(address, tls.is_some());
         let ca = tls.as_ref().map(|tls| tls.ca.clone());
 
-        let auth = Arc::new(Auth::new(clients, token_ttl, no_auth, grants));
+        let auth = Auth::new(clients, token_ttl, no_auth, grants);
+        let auth = Arc::new(auth.with_federated(federated));
         let faults = Faults::new(faults, seed, auth.clone(), stopped.clone());
         let cuttable = faults.is_some();
         let service = Service {

@@ -1,4 +1,5 @@
-//! The token endpoint: OAuth client credentials, as strict as the service's.
+//! The token endpoint: OAuth client credentials and the exchange of a federated JWT, as strict
+//! as the service's.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -65,28 +66,58 @@ fn grant(
     headers: &HeaderMap,
     form: Result<Form<Vec<(String, String)>>, FormRejection>,
 ) -> Result<Json<Value>, NoToken> {
-    let credentials = basic(headers);
-    let client = credentials.filter(|(id, secret)| http.auth.is_client(id, secret));
-    let client = match client {
-        Some((client, _)) => client,
-        None if http.auth.is_open() => String::new(),
-        None => {
-            return Err(NoToken {
-                status: StatusCode::UNAUTHORIZED,
-                error: "invalid_client",
-                description: "client id or secret is wrong or missing (HTTP Basic)".to_owned(),
-            });
+    let refuse = |status, error, description: &str| NoToken {
+        status,
+        error,
+        description: description.to_owned(),
+    };
+    let bad_request = |(error, description): (&'static str, String)| {
+        refuse(StatusCode::BAD_REQUEST, error, &description)
+    };
+    let form = form
+        .map_err(|rejection| ("invalid_request", rejection.body_text()))
+        .and_then(|Form(pairs)| fields(pairs));
+    let exchanged = form.as_ref().is_ok_and(|form| {
+        form.get("grant_type")
+            .is_some_and(|grant| grant == TOKEN_EXCHANGE)
+    });
+    let client = if exchanged {
+        let form = form.as_ref().map_err(|e| bad_request(e.clone()))?;
+        let given = |key: &str| form.get(key).map_or("", String::as_str);
+        if given("subject_token_type") != JWT {
+            let text = format!(
+                "subject_token_type is {}, expected {JWT}",
+                quoted(given("subject_token_type"))
+            );
+            return Err(bad_request(("invalid_request", text)));
+        }
+        let known = form
+            .get("client_id")
+            .is_none_or(|id| http.auth.has_client(id));
+        let is_taken = known && http.auth.is_subject(given("subject_token"));
+        if !is_taken && !http.auth.is_open() {
+            return Err(refuse(
+                StatusCode::UNAUTHORIZED,
+                "invalid_grant",
+                "no federation policy takes this subject_token for this client_id",
+            ));
+        }
+        given("client_id").to_owned()
+    } else {
+        let credentials = basic(headers);
+        match credentials.filter(|(id, secret)| http.auth.is_client(id, secret)) {
+            Some((client, _)) => client,
+            None if http.auth.is_open() => String::new(),
+            None => {
+                return Err(refuse(
+                    StatusCode::UNAUTHORIZED,
+                    "invalid_client",
+                    "client id or secret is wrong or missing (HTTP Basic)",
+                ));
+            }
         }
     };
-    let asked = match form {
-        Ok(Form(form)) => asked(form),
-        Err(rejection) => Err(("invalid_request", rejection.body_text())),
-    };
-    let details = asked.map_err(|(error, description)| NoToken {
-        status: StatusCode::BAD_REQUEST,
-        error,
-        description,
-    })?;
+    let details = form.and_then(|form| asked(&form)).map_err(bad_request)?;
     Ok(Json(json!({
         "access_token": http.auth.mint(&client, details, Instant::now()),
         "token_type": "Bearer",
@@ -94,6 +125,10 @@ fn grant(
         "scope": "all-apis",
     })))
 }
+
+/// The grant of workload identity federation, and the only kind of token that it takes.
+const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
 
 /// Why there is no token, in OAuth's words and ours.
 struct NoToken {
@@ -116,8 +151,8 @@ impl IntoResponse for NoToken {
     }
 }
 
-/// What a form asks for: a token to write with, or one without details, which reads only.
-fn asked(pairs: Vec<(String, String)>) -> Result<Option<Details>, (&'static str, String)> {
+/// A form's fields, each given once.
+fn fields(pairs: Vec<(String, String)>) -> Result<HashMap<String, String>, (&'static str, String)> {
     let mut form = HashMap::new();
     for (key, value) in pairs {
         if form.contains_key(&key) {
@@ -126,10 +161,15 @@ fn asked(pairs: Vec<(String, String)>) -> Result<Option<Details>, (&'static str,
         }
         form.insert(key, value);
     }
+    Ok(form)
+}
+
+/// What a form asks for: a token to write with, or one without details, which reads only.
+fn asked(form: &HashMap<String, String>) -> Result<Option<Details>, (&'static str, String)> {
     let given = |key: &str| form.get(key).map_or("", String::as_str);
-    if given("grant_type") != "client_credentials" {
+    if !matches!(given("grant_type"), "client_credentials" | TOKEN_EXCHANGE) {
         let text = format!(
-            "grant_type is {}, expected client_credentials",
+            "grant_type is {}, expected client_credentials or {TOKEN_EXCHANGE}",
             quoted(given("grant_type"))
         );
         return Err(("unsupported_grant_type", text));

@@ -85,11 +85,7 @@ impl Input {
         let Self::File(path) = self else {
             return Format::Ndjson;
         };
-        let mut format = ending(path);
-        if matches!(format.as_deref(), Some("gz" | "zst" | "zstd")) {
-            format = path.file_stem().map(Path::new).and_then(ending);
-        }
-        match format.as_deref() {
+        match ending(path).as_deref() {
             Some("csv") => Format::Csv(CsvDialect::COMMA),
             Some("tsv") => Format::Csv(CsvDialect::TAB),
             Some("json") => Format::Json,
@@ -168,8 +164,16 @@ impl Input {
     }
 }
 
-/// What the file's name ends in, in small letters.
-fn ending(path: &Path) -> Option<String> {
+/// What the file's name ends in, in small letters, before how it may be compressed.
+pub(super) fn ending(path: &Path) -> Option<String> {
+    let last = last_ending(path)?;
+    match last.as_str() {
+        "gz" | "zst" | "zstd" => last_ending(Path::new(path.file_stem()?)),
+        _ => Some(last),
+    }
+}
+
+fn last_ending(path: &Path) -> Option<String> {
     let ending = path.extension()?.to_str()?;
     Some(ending.to_ascii_lowercase())
 }

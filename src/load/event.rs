@@ -27,6 +27,25 @@ pub enum LoadEvent {
     Read {
         /// Bytes of all inputs so far.
         bytes: u64,
+        /// Rows that became records so far.
+        records: u64,
+    },
+    /// A stream is open.
+    Opened {
+        /// The id that the service gave it.
+        stream_id: String,
+        /// What the streams count now.
+        counts: Counts,
+    },
+    /// The service closes a stream as a routine.
+    Rotating {
+        /// How long it serves on.
+        grace: Duration,
+    },
+    /// Records are on their way.
+    Sent {
+        /// What the streams count now.
+        counts: Counts,
     },
     /// A row did not become a record.
     RowRejected {
@@ -37,7 +56,7 @@ pub enum LoadEvent {
     },
     /// Records have become durable.
     Acknowledged {
-        /// What the stream counts now.
+        /// What the streams count now.
         counts: Counts,
     },
     /// The stream is being recovered.

@@ -20,6 +20,7 @@ mod reader;
 mod refusals;
 mod rejects;
 mod resume;
+mod service;
 mod signals;
 mod workers;
 
@@ -31,6 +32,7 @@ pub use ledger::Records;
 pub use mark::{Mark, MarkRecords};
 pub use rejects::{Rejects, reasons_path};
 pub use resume::{Rest, Start, rest};
+pub use service::{lacks_privileges, service_failure};
 pub use signals::Signals;
 
 use keeper::Keeper;
@@ -41,7 +43,7 @@ use tokio::sync::mpsc;
 use crate::client::{self, Connector, Ended};
 use crate::error::{Failure, Kind};
 use crate::input::{Format, Framing, Input, Stop};
-use crate::protocol::{Batch, Config, Counts, Fault, FaultClass};
+use crate::protocol::{Batch, Config, Counts};
 use crate::transcode;
 
 /// What is to be loaded, and how rows are taken.
@@ -138,8 +140,25 @@ pub struct Outcome {
     pub elapsed: Duration,
     /// Timestamps whose digits past microseconds were cut.
     pub digits_cut: u64,
+    /// The commonest reasons why rows were rejected, commonest first.
+    pub reasons: Vec<ReasonSeen>,
+    /// Rows that were rejected for other reasons.
+    pub other_reasons: u64,
     /// Why the load did not succeed.
     pub failure: Option<Failure>,
+}
+
+/// A reason why rows were rejected.
+#[derive(Debug, Clone)]
+pub struct ReasonSeen {
+    /// The first time: field, value, what was expected.
+    pub reason: String,
+    /// How many rows have it.
+    pub rows: u64,
+    /// The input of the first.
+    pub source: String,
+    /// Its line, from 1.
+    pub line: u64,
 }
 
 /// What one stream has done.
@@ -221,21 +240,25 @@ pub async fn run(
         interrupt,
         |index, event| match event {
             client::Event::Opened { stream_id, counts } => {
-                let stream = &mut lock(&streams)[index];
-                stream.id = Some(stream_id);
-                stream.counts = counts;
+                let mut streams = lock(&streams);
+                streams[index].id = Some(stream_id.clone());
+                let counts = count(&mut streams, index, counts);
+                observer(LoadEvent::Opened { stream_id, counts });
+            }
+            client::Event::Rotating { grace } => observer(LoadEvent::Rotating { grace }),
+            client::Event::Sent { counts } => {
+                let counts = count(&mut lock(&streams), index, counts);
+                observer(LoadEvent::Sent { counts });
             }
             client::Event::Acknowledged { parts, counts } => {
                 let mut streams = lock(&streams);
                 let mut ledger = lock(&work.shared.ledger);
-                let stream = &mut streams[index];
-                stream.counts = counts;
                 for part in parts {
                     let last = ledger.acknowledge(part.id, part.records.into());
+                    let stream = &mut streams[index];
                     stream.last_acked = stream.last_acked.max(last);
                 }
-                let counts = streams.iter().map(|s| s.counts);
-                let counts = counts.fold(Counts::default(), Counts::plus);
+                let counts = count(&mut streams, index, counts);
                 ledger.set_resent(resent_before, counts.resent);
                 drop(ledger);
                 drop(streams);
@@ -253,6 +276,13 @@ pub async fn run(
     outcome.streams = std::mem::take(&mut *lock(&streams));
     outcome.streams.retain(|stream| stream.id.is_some());
     outcome
+}
+
+/// Notes what a stream has counted, and adds up what all have.
+fn count(streams: &mut [StreamOutcome], index: usize, counts: Counts) -> Counts {
+    streams[index].counts = counts;
+    let all = streams.iter().map(|s| s.counts);
+    all.fold(Counts::default(), Counts::plus)
 }
 
 /// Reads, maps and checks every row like a load, and sends nothing: good rows end as unsent.
@@ -418,6 +448,8 @@ impl Work {
             streams: Vec::new(),
             elapsed: self.start.elapsed(),
             digits_cut: report.digits_cut,
+            reasons: Vec::new(),
+            other_reasons: 0,
             failure: failures.into_iter().min_by_key(|f| precedence(f.kind)),
         }
     }
@@ -431,48 +463,6 @@ fn precedence(kind: Kind) -> u8 {
         exit::TOO_MANY_REJECTS => 1,
         exit::UNAVAILABLE => 2,
         _ => 3,
-    }
-}
-
-/// What a fault of the service means to the user.
-pub fn service_failure(fault: &Fault) -> Failure {
-    let mut failure = failure_of_class(fault);
-    if let Some(hint) = fault.hint {
-        failure.hint = Some(hint.to_owned());
-    }
-    failure
-}
-
-fn failure_of_class(fault: &Fault) -> Failure {
-    match fault.class {
-        FaultClass::Invalid | FaultClass::Refused => {
-            Failure::new(Kind::Refused, format!("the service refused the stream: {fault}"))
-                .hint("compare the record with the table's columns, type by type; nothing that was refused is in the table")
-        }
-        FaultClass::Credentials => {
-            Failure::new(Kind::Credentials, format!("the service refused the credentials: {fault}"))
-                .hint("check client id and secret, and that the service principal has USE CATALOG, USE SCHEMA, and SELECT and MODIFY on the table")
-        }
-        FaultClass::NotFound => {
-            Failure::new(Kind::NotFound, format!("the table was not found: {fault}"))
-                .hint("check --table; the table must exist before it is loaded")
-        }
-        FaultClass::Untrusted => {
-            Failure::new(Kind::Settings, format!("the server's certificate is not trusted: {fault}"))
-                .hint("trust the server's CA with SSL_CERT_FILE=FILE, a PEM file, and name the server as its certificate does")
-        }
-        FaultClass::Misdirected => {
-            Failure::new(Kind::Settings, format!("the workspace URL is not that of a workspace: {fault}"))
-                .hint("check --workspace-url (DATABRICKS_HOST)")
-        }
-        FaultClass::Unreadable => {
-            Failure::new(Kind::Unavailable, format!("the service answered what cannot be read: {fault}"))
-                .hint("it may refuse a row in too many words: with --batch-records 1 that is the first row that is not acknowledged")
-        }
-        FaultClass::Transient | FaultClass::Throttled(_) => {
-            Failure::new(Kind::Unavailable, format!("the service is unavailable: {fault}"))
-                .hint("check --endpoint and the network; the same command may succeed later")
-        }
     }
 }
 

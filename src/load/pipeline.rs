@@ -277,6 +277,7 @@ impl Rows {
         }
         (self.observer)(LoadEvent::Read {
             bytes: self.bytes_read,
+            records: self.counts.accepted,
         });
         Ok(())
     }

@@ -8,16 +8,23 @@ use std::io::{IsTerminal as _, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::time::{Interval, MissedTickBehavior};
+
 mod bar;
+mod line;
+mod metrics;
 mod numbers;
 mod summary;
+mod tally;
 
+pub use metrics::Metrics;
 pub use summary::Summary;
 
 use bar::Bar;
-use numbers::{bytes, count, duration, rate};
+use line::{Seen, Speed};
+use tally::Tally;
 
-use crate::load::{LoadEvent, Observer};
+use crate::load::{LoadEvent, Observer, Outcome};
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,51 +39,65 @@ pub enum Progress {
 
 /// How often a plain line is written.
 pub const LINE_EVERY: Duration = Duration::from_secs(10);
+/// How often the bar is drawn.
+const BAR_EVERY: Duration = Duration::from_millis(100);
 /// Bad rows shown one by one; a file of them would drown everything else.
 const REJECTS_SHOWN_MAX: u64 = 10;
 
 impl Progress {
-    /// A bar on a terminal, lines elsewhere.
-    pub fn auto() -> Self {
-        if std::io::stderr().is_terminal() {
-            Self::Bar
-        } else {
-            Self::Lines
+    /// A bar where it can be drawn again and again, which is on a terminal that can move its
+    /// cursor; lines elsewhere.
+    pub fn bar(term: Option<&str>) -> Self {
+        match std::io::stderr().is_terminal() && term != Some("dumb") {
+            true => Self::Bar,
+            false => Self::Lines,
         }
     }
 }
 
-/// What is known of the load so far.
-#[derive(Debug, Default)]
-struct Seen {
-    inputs: usize,
-    input: Option<(usize, String)>,
-    bytes_total: Option<u64>,
-    bytes: u64,
-    acknowledged: u64,
-    rejected: u64,
-    reconnects: u64,
+/// How a load is shown.
+#[derive(Clone)]
+pub struct Showing {
+    /// Its progress.
+    pub progress: Progress,
+    /// Warnings of single rows are not shown either.
+    pub quiet: bool,
+    /// The steps of the conversation with the service are.
+    pub verbose: bool,
+    /// Where its figures go.
+    pub metrics: Option<Arc<Metrics>>,
 }
 
 /// Shows a load while it runs.
 pub struct Reporter {
     start: Instant,
     seen: Mutex<Seen>,
+    speed: Mutex<Speed>,
+    tally: Mutex<Tally>,
     progress: Progress,
     bar: Option<Bar>,
     quiet: bool,
+    verbose: bool,
+    metrics: Option<Arc<Metrics>>,
 }
 
 impl Reporter {
-    /// A reporter that shows progress in this way; `quiet` also silences warnings of single
-    /// rows.
-    pub fn new(progress: Progress, quiet: bool) -> Arc<Self> {
+    /// A reporter that shows a load in this way. A dry run acknowledges nothing.
+    pub fn new(showing: Showing, dry_run: bool) -> Arc<Self> {
+        let seen = Seen {
+            dry_run,
+            ..Seen::default()
+        };
         Arc::new(Self {
             start: Instant::now(),
-            seen: Mutex::new(Seen::default()),
-            progress,
-            bar: (progress == Progress::Bar).then(Bar::new),
-            quiet,
+            seen: Mutex::new(seen),
+            speed: Mutex::default(),
+            tally: Mutex::default(),
+            progress: showing.progress,
+            bar: (showing.progress == Progress::Bar).then(Bar::new),
+            quiet: showing.quiet,
+            verbose: showing.verbose,
+            metrics: showing.metrics,
         })
     }
 
@@ -88,24 +109,35 @@ impl Reporter {
 
     /// Draws and writes from time to time, until it is dropped.
     pub async fn run(&self) {
-        let every = match self.progress {
-            Progress::Bar => Duration::from_millis(100),
-            Progress::Lines => LINE_EVERY,
-            Progress::Nothing => return std::future::pending().await,
+        let every = |period| {
+            let mut ticks = tokio::time::interval(period);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            ticks
         };
-        let mut ticks = tokio::time::interval(every);
-        ticks.tick().await;
+        let mut lines = match self.progress {
+            Progress::Bar => Some(every(BAR_EVERY)),
+            Progress::Lines => Some(every(LINE_EVERY)),
+            Progress::Nothing => None,
+        };
+        let mut writings = self.metrics.as_ref().map(|_| every(metrics::WRITE_EVERY));
+        // The first tick is at once: there is nothing to tell yet.
+        tick(&mut lines).await;
         loop {
-            ticks.tick().await;
-            self.show();
+            tokio::select! {
+                () = tick_or_never(&mut lines) => self.show(),
+                () = tick_or_never(&mut writings) => self.update_metrics(),
+            }
         }
     }
 
-    /// Takes the bar off the screen.
-    pub fn end(&self) {
+    /// Takes the bar off the screen, and tells why rows were rejected.
+    pub fn end(&self, outcome: &mut Outcome) {
         if let Some(bar) = &self.bar {
             bar.end();
         }
+        self.update_metrics();
+        let tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        (outcome.reasons, outcome.other_reasons) = tally.top();
     }
 
     /// Writes a line that is no progress, above the bar if there is one.
@@ -113,6 +145,13 @@ impl Reporter {
         match &self.bar {
             Some(bar) => bar.above(|| write_line(text)),
             None => write_line(text),
+        }
+    }
+
+    /// Writes a step of the conversation, where they are wanted.
+    pub fn tell(&self, step: &str) {
+        if self.verbose {
+            self.say(step);
         }
     }
 
@@ -124,15 +163,30 @@ impl Reporter {
                 seen.bytes_total = bytes;
             }
             LoadEvent::InputStarted { index, name } => seen.input = Some((index, name)),
-            LoadEvent::Read { bytes } => seen.bytes = bytes,
-            LoadEvent::Acknowledged { counts } => {
-                seen.acknowledged = counts.acknowledged;
-                seen.reconnects = counts.reconnects;
+            LoadEvent::Read { bytes, records } => {
+                seen.bytes = bytes;
+                seen.checked = records;
             }
+            LoadEvent::Opened { stream_id, counts } => {
+                seen.count(&counts);
+                drop(seen);
+                self.tell(&format!("stream {stream_id} is open"));
+            }
+            LoadEvent::Rotating { grace } => {
+                drop(seen);
+                let seconds = grace.as_secs_f64();
+                self.tell(&format!(
+                    "the service closes the stream within {seconds} s, as a routine; another one is opened"
+                ));
+            }
+            LoadEvent::Sent { counts } | LoadEvent::Acknowledged { counts } => seen.count(&counts),
             LoadEvent::RowRejected { source, error } => {
                 seen.rejected += 1;
                 let rejected = seen.rejected;
                 drop(seen);
+                let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+                tally.add(&source, &error);
+                drop(tally);
                 if self.quiet || rejected > REJECTS_SHOWN_MAX {
                     return;
                 }
@@ -157,49 +211,36 @@ impl Reporter {
     }
 
     fn show(&self) {
-        let (line, bytes, total) = {
-            let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            let line = seen.line(self.start.elapsed());
-            (line, seen.bytes, seen.bytes_total)
-        };
+        let mut speed = self.speed.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = seen.clone();
+        let mut line = |columns| seen.line(self.start.elapsed(), &mut speed, columns);
         match &self.bar {
-            Some(bar) => bar.show(bytes, total, line),
-            None => write_line(&line),
+            Some(bar) => bar.show(seen.bytes, seen.bytes_total, |columns| line(Some(columns))),
+            None => write_line(&line(None)),
+        }
+    }
+
+    fn update_metrics(&self) {
+        let Some(metrics) = &self.metrics else { return };
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(why) = metrics.update(&seen) {
+            drop(seen);
+            self.say(&format!("warning: {why}"));
         }
     }
 }
 
-impl Seen {
-    fn line(&self, elapsed: Duration) -> String {
-        let seconds = elapsed.as_secs_f64().max(0.001);
-        let mut parts = vec![
-            format!("{} rows", count(self.acknowledged)),
-            rate(self.acknowledged as f64 / seconds),
-            match self.bytes_total {
-                Some(total) => format!("{} of {}", bytes(self.bytes), bytes(total)),
-                None => bytes(self.bytes),
-            },
-        ];
-        if let Some(total) = self.bytes_total.filter(|&total| total > 0) {
-            let share = self.bytes as f64 / total as f64;
-            parts.push(format!("{:.0} %", share * 100.0));
-            if share > 0.0 && share < 1.0 {
-                let left = Duration::from_secs_f64(seconds * (1.0 - share) / share);
-                parts.push(format!("{} left", duration(left)));
-            }
-        }
-        if self.inputs > 1
-            && let Some((index, name)) = &self.input
-        {
-            parts.push(format!("input {} of {}: {name}", index + 1, self.inputs));
-        }
-        if self.rejected > 0 {
-            parts.push(format!("{} rejected", count(self.rejected)));
-        }
-        if self.reconnects > 0 {
-            parts.push(format!("{} reconnects", self.reconnects));
-        }
-        parts.join(" · ")
+async fn tick(ticks: &mut Option<Interval>) {
+    if let Some(ticks) = ticks {
+        ticks.tick().await;
+    }
+}
+
+async fn tick_or_never(ticks: &mut Option<Interval>) {
+    match ticks {
+        Some(ticks) => drop(ticks.tick().await),
+        None => std::future::pending().await,
     }
 }
 
@@ -210,7 +251,7 @@ pub fn write_line(text: &str) {
 
 /// Text of files and servers stands in messages: whatever would move a terminal's cursor or
 /// change its colours is written out.
-fn printable(text: &str) -> Cow<'_, str> {
+pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     let moves = |c: char| c.is_control() && c != '\n';
     if !text.contains(moves) {
         return Cow::Borrowed(text);
@@ -223,35 +264,4 @@ fn printable(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(out)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_says_what_people_want_to_know() {
-        let mut seen = Seen {
-            inputs: 2,
-            input: Some((0, "a.ndjson".to_owned())),
-            bytes_total: Some(200_000_000),
-            bytes: 50_000_000,
-            acknowledged: 1_000_000,
-            rejected: 3,
-            ..Seen::default()
-        };
-        assert_eq!(
-            seen.line(Duration::from_secs(10)),
-            "1,000,000 rows · 100,000 rows/s · 50.0 MB of 200.0 MB · 25 % · 30 s left · input 1 of 2: a.ndjson · 3 rejected"
-        );
-        seen = Seen {
-            bytes: 1_500,
-            acknowledged: 7,
-            ..Seen::default()
-        };
-        assert_eq!(
-            seen.line(Duration::from_secs(1)),
-            "7 rows · 7 rows/s · 1.5 kB"
-        );
-    }
 }

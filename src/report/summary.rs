@@ -175,11 +175,29 @@ impl<'o> Summary<'o> {
                 "  waited   {seconds:.1} s, as the service asked for"
             ));
         }
+        for (index, seen) in self.outcome.reasons.iter().enumerate() {
+            let title = if index == 0 { "reasons" } else { "" };
+            let rows = count(seen.rows);
+            let (source, line) = (&seen.source, seen.line);
+            lines.push(format!("  {title:<8} {rows} x {}", seen.reason));
+            let first = if seen.rows == 1 { "at" } else { "first at" };
+            lines.push(format!(
+                "  {:<8} {:<w$}   {first} {source}:{line}",
+                "",
+                "",
+                w = rows.len()
+            ));
+        }
+        if self.outcome.other_reasons > 0 {
+            let others = count(self.outcome.other_reasons);
+            lines.push(format!("  {:<8} {others} x for other reasons", ""));
+        }
         if let Some(file) = &self.rejects_file
             && records.rejected > 0
         {
             lines.push(format!("  rejects  {file}"));
         }
+        lines.iter_mut().for_each(shorten);
         lines.join("\n")
     }
 
@@ -194,6 +212,19 @@ impl<'o> Summary<'o> {
             ("unavailable", _) => "service unavailable".to_owned(),
             _ => "failed".to_owned(),
         }
+    }
+}
+
+/// The columns of the text.
+const COLUMNS: usize = 80;
+
+/// A line that would be too long ends in an ellipsis; what moves the cursor is written out.
+fn shorten(line: &mut String) {
+    *line = super::printable(line).replace('\n', "\\n");
+    if let Some((end, _)) = line.char_indices().nth(COLUMNS) {
+        let keep = line[..end].char_indices().nth(COLUMNS - 1);
+        line.truncate(keep.map_or(end, |(end, _)| end));
+        line.push('…');
     }
 }
 

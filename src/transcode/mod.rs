@@ -57,7 +57,7 @@ pub struct Options {
 }
 
 /// Why a row is bad. The names stand in reasons files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ReasonKind {
     /// The row is not of its format.
     Syntax,

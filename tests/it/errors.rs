@@ -142,8 +142,8 @@ fn inputs_that_cannot_be_read() {
     let ran = rig.ingest(&["."]).exits(1);
     assert_snapshot!(told(&rig, &ran), @"
     exit 1
-    error: .: is a directory, expected a file
-      hint: check the path; `-` reads standard input
+    error: .: holds no file that ends in .ndjson, .jsonl, .json, .csv, .tsv (.gz, .zst)
+      hint: other files are named by a glob, such as 'DIR/*.txt'
     ");
     rig.file("open.csv", "device_name,temp\na,1\n\"b,2\nc,3\n");
     let ran = rig.ingest(&["open.csv"]).exits(1);
@@ -275,6 +275,7 @@ fn wrong_credentials_are_refused_at_once_and_never_shown() {
     exit 1
     error: the service refused the credentials: http://SERVER/oidc/v1/token answered 401 Unauthorized: client id or secret is wrong or missing (HTTP Basic)
       hint: check client id and secret, and that the service principal has USE CATALOG, USE SCHEMA, and SELECT and MODIFY on the table
+      with: endpoint=http://SERVER, host=http://SERVER, workspace_id=local, client_id=me, client_secret=***
     ");
     assert!(!ran.stderr.contains("-secret") && !ran.stdout.contains("-secret"));
 

@@ -4,15 +4,18 @@
 #![cfg(feature = "emulator")]
 
 mod compressed;
+mod credentials;
 mod decompress;
 mod delta_bounds;
 mod delta_upkeep;
 mod docs;
+mod doctor;
 mod emulator;
 mod emulator_faults;
 mod errors;
 mod faults;
 mod flow;
+mod inputs;
 mod load;
 mod nasty;
 mod options;
@@ -32,6 +35,7 @@ mod start;
 mod status;
 mod table;
 mod table_check;
+mod terminal;
 mod tls;
 mod token;
 mod wire;

@@ -130,7 +130,7 @@ fn read(input: &[u8], reader: Pieces, format: Format, framing: &Framing) -> (Fra
         assert_eq!(first_byte, at, "blocks leave a gap or overlap");
         at += block.data.len();
         assert_eq!(
-            block.data,
+            block.data[..],
             input[first_byte..at],
             "a block is not what stands there"
         );

@@ -1,0 +1,419 @@
+//! `zerobus doctor`: what a load depends on, step by step, each with what to do if it fails.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::grants;
+use super::record::declared;
+use crate::cli::{DoctorArgs, OutputArg};
+use crate::client::{Connector, Network, Peer, RecordKind, Target, TokenSource};
+use crate::error::{Failure, Kind, exit};
+use crate::load::{lacks_privileges, service_failure};
+use crate::protocol::{Fault, FaultClass};
+use crate::report::printable;
+use crate::schema::{CatalogTable, RecordPlan, TableName, check, columns};
+use crate::settings::{Service, environment};
+
+/// How a step has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Status {
+    Ok,
+    Failed,
+    /// It depends on one that failed, or on what is not given.
+    Skipped,
+}
+
+struct Step {
+    name: &'static str,
+    status: Status,
+    /// Lines; the first one says it all.
+    detail: Vec<String>,
+    hint: Option<String>,
+}
+
+/// The steps so far.
+#[derive(Default)]
+struct Report {
+    steps: Vec<Step>,
+    settings: Vec<Value>,
+    grants: Vec<String>,
+}
+
+impl Report {
+    fn ok(&mut self, name: &'static str, detail: impl Into<String>) {
+        self.push(name, Status::Ok, vec![detail.into()], None);
+    }
+
+    fn skipped(&mut self, name: &'static str, why: &str) {
+        self.push(name, Status::Skipped, vec![why.to_owned()], None);
+    }
+
+    fn failed(&mut self, name: &'static str, failure: &Failure) {
+        let place = failure
+            .place
+            .as_ref()
+            .map_or(String::new(), |p| format!("{p}: "));
+        let mut detail = vec![format!("{place}{}", failure.message)];
+        detail.extend(failure.causes.iter().map(|c| format!("caused by: {c}")));
+        self.push(name, Status::Failed, detail, failure.hint.clone());
+    }
+
+    fn push(
+        &mut self,
+        name: &'static str,
+        status: Status,
+        detail: Vec<String>,
+        hint: Option<String>,
+    ) {
+        self.steps.push(Step {
+            name,
+            status,
+            detail,
+            hint,
+        });
+    }
+
+    fn is_well(&self) -> bool {
+        self.steps.iter().all(|step| step.status != Status::Failed)
+    }
+
+    fn text(&self) -> String {
+        let mut lines = Vec::new();
+        for step in &self.steps {
+            let mark = match step.status {
+                Status::Ok => '✓',
+                Status::Failed => '✗',
+                Status::Skipped => '-',
+            };
+            let mut detail = step.detail.iter();
+            let first = detail.next().map_or("", String::as_str);
+            lines.push(format!("{mark} {:<9} {first}", step.name));
+            lines.extend(detail.map(|line| format!("            {line}")));
+            lines.extend(
+                step.hint
+                    .iter()
+                    .map(|hint| format!("            hint: {hint}")),
+            );
+            if step.status == Status::Failed && matches!(step.name, "token" | "table" | "stream") {
+                lines.extend(self.grants.iter().map(|g| format!("              {g}")));
+            }
+        }
+        let failed = self.steps.iter().filter(|s| s.status == Status::Failed);
+        lines.push(match failed.map(|s| s.name).collect::<Vec<_>>() {
+            none if none.is_empty() => "all is well, as far as it was checked".to_owned(),
+            names => format!("to be mended: {}", names.join(", ")),
+        });
+        lines
+            .iter()
+            .map(|line| format!("{}\n", printable(line)))
+            .collect()
+    }
+
+    fn json(&self) -> String {
+        let step = |step: &Step| {
+            json!({
+                "name": step.name,
+                "status": match step.status {
+                    Status::Ok => "ok",
+                    Status::Failed => "failed",
+                    Status::Skipped => "skipped",
+                },
+                "detail": step.detail.join("\n"),
+                "hint": step.hint,
+            })
+        };
+        let steps: Vec<Value> = self.steps.iter().map(step).collect();
+        let report = json!({
+            "ok": self.is_well(),
+            "settings": self.settings,
+            "steps": steps,
+            "grants": self.grants,
+        });
+        format!("{report}\n")
+    }
+}
+
+pub(super) async fn run(args: DoctorArgs) -> Result<u8, Failure> {
+    let mut report = Report::default();
+    examine(&args, &mut report).await;
+    super::print(&match args.output {
+        OutputArg::Text => report.text(),
+        OutputArg::Json => report.json(),
+    })?;
+    Ok(match report.is_well() {
+        true => exit::OK,
+        false => exit::FAILED,
+    })
+}
+
+async fn examine(args: &DoctorArgs, report: &mut Report) {
+    // The record's own file needs no network, and is checked whatever is wrong with that.
+    let message = match declared(&args.record) {
+        Ok(message) => message,
+        Err(failure) => {
+            report.failed("record", &failure);
+            None
+        }
+    };
+    let service = match Service::resolve(&args.service, &environment) {
+        Ok(service) => service,
+        Err(failure) => return report.failed("settings", &failure),
+    };
+    settings(&service, report);
+    let is_reached = reach(
+        Server::Endpoint,
+        &service.endpoint,
+        &service.network,
+        report,
+    )
+    .await;
+    let workspace_reached = match &service.workspace_url {
+        Some(url) if is_same(url, &service.endpoint) => is_reached,
+        Some(url) => reach(Server::Workspace, url, &service.network, report).await,
+        None => {
+            report.skipped("workspace", "none is given, and a token needs none");
+            false
+        }
+    };
+    let Some(table) = &args.table else {
+        return report.skipped("token", "for a table: give --table");
+    };
+    if !workspace_reached && service.credentials.needs_workspace() {
+        return report.skipped("token", "the workspace cannot be reached");
+    }
+    let tokens = TokenSource::new(
+        service.workspace_url.as_deref(),
+        service.workspace_id.clone(),
+        table,
+        service.credentials.clone(),
+        &service.network,
+    );
+    let mut tokens = match tokens {
+        Ok(tokens) => tokens,
+        Err(fault) => return report.failed("token", &service_failure(&fault)),
+    };
+    match tokens.token().await {
+        Ok(_) => report.ok("token", format!("to write to {table}")),
+        Err(fault) => {
+            refused("token", &fault, table, &service, report);
+            return;
+        }
+    }
+    let mut known = None;
+    if workspace_reached {
+        match tokens.fetch_table().await {
+            Ok(found) => {
+                let columns = found.columns.len();
+                report.ok("table", format!("{table}: {columns} columns"));
+                known = Some(found);
+            }
+            Err(fault) => {
+                refused("table", &fault, table, &service, report);
+                return;
+            }
+        }
+    } else {
+        report.skipped("table", "no workspace to ask for its columns");
+    }
+    let plan = match record(args, message.as_ref(), table, known.as_ref(), report) {
+        Some(plan) => plan,
+        None => return,
+    };
+    if !is_reached {
+        return report.skipped("stream", "the endpoint cannot be reached");
+    }
+    let target = Target {
+        endpoint: service.endpoint.clone(),
+        table: table.clone(),
+        kind: RecordKind::Proto,
+        descriptor: plan.descriptor.clone().into(),
+    };
+    let connector = match Connector::new(target, tokens, service.network.clone()) {
+        Ok(connector) => connector,
+        Err(fault) => return report.failed("stream", &service_failure(&fault)),
+    };
+    match connector.try_out().await {
+        Ok(id) => report.ok(
+            "stream",
+            format!("{id} was opened and closed, nothing was sent"),
+        ),
+        Err(fault) => refused("stream", &fault, table, &service, report),
+    }
+}
+
+/// Each setting and where it comes from.
+fn settings(service: &Service, report: &mut Report) {
+    let mut lines = Vec::new();
+    for shown in &service.shown {
+        lines.push(format!(
+            "{} = {} (from {})",
+            shown.name, shown.value, shown.from
+        ));
+        report.settings.push(json!({
+            "name": shown.name,
+            "value": shown.value,
+            "from": shown.from.to_string(),
+        }));
+    }
+    lines.extend(service.warnings.iter().map(|w| format!("warning: {w}")));
+    report.push("settings", Status::Ok, lines, None);
+}
+
+/// A server that a load talks to.
+#[derive(Debug, Clone, Copy)]
+enum Server {
+    Endpoint,
+    Workspace,
+}
+
+impl Server {
+    /// The steps to reach it, and where it is given.
+    fn steps(self) -> ([&'static str; 3], &'static str) {
+        match self {
+            Self::Endpoint => (["dns", "tcp", "tls"], "check --endpoint (ZEROBUS_ENDPOINT)"),
+            Self::Workspace => (
+                ["ws dns", "ws tcp", "ws tls"],
+                "check --workspace-url (DATABRICKS_HOST)",
+            ),
+        }
+    }
+}
+
+/// Name, connection and handshake. Tells whether all of it works.
+async fn reach(server: Server, url: &str, network: &Network, report: &mut Report) -> bool {
+    let ([dns, tcp, tls], check) = server.steps();
+    let unreachable =
+        |message: String, hint: &str| Failure::new(Kind::Unavailable, message).hint(hint);
+    let proxy = network.proxy_to(url);
+    let through = match &proxy {
+        Some(proxy) => format!(" (the proxy to {url}: {proxy})"),
+        None => String::new(),
+    };
+    let peer = match Peer::of(proxy.as_deref().unwrap_or(url)) {
+        Ok(peer) => peer,
+        Err(why) => {
+            report.failed(dns, &unreachable(why, check));
+            return false;
+        }
+    };
+    let Peer { host, port } = &peer;
+    let addresses = match peer.look_up().await {
+        Ok(addresses) => addresses,
+        Err(why) => {
+            let message = format!("{host}{through} is not found: {why}");
+            let hint = format!("{check}, and that this machine can look names up");
+            report.failed(dns, &unreachable(message, &hint));
+            return false;
+        }
+    };
+    report.ok(dns, format!("{host} is {}{through}", addresses[0].ip()));
+    match peer.reach(&addresses).await {
+        Ok(address) => report.ok(tcp, format!("connected to {address}")),
+        Err(why) => {
+            let message = format!("{host}:{port}{through} does not answer: {why}");
+            let hint = match proxy {
+                Some(_) => {
+                    "check grpc_proxy or https_proxy; no_grpc_proxy or no_proxy goes without"
+                        .to_owned()
+                }
+                None => format!(
+                    "{check}, and that no firewall is between; a proxy is given by https_proxy"
+                ),
+            };
+            report.failed(tcp, &unreachable(message, &hint));
+            return false;
+        }
+    }
+    let shaken = match server {
+        Server::Endpoint => network.shake_hands(url).await,
+        Server::Workspace => network.greet(url).await,
+    };
+    match shaken {
+        Ok(()) if url.starts_with("https://") => report.ok(tls, "the certificate is trusted"),
+        Ok(()) => report.ok(tls, "none: http:// is not encrypted"),
+        Err(fault) => {
+            let mut failure = service_failure(&fault);
+            if fault.class != FaultClass::Untrusted {
+                failure = unreachable(fault.message, check);
+            }
+            report.failed(tls, &failure);
+            return false;
+        }
+    }
+    true
+}
+
+/// The record, and whether it fits the table, field by field.
+fn record(
+    args: &DoctorArgs,
+    message: Option<&prost_reflect::MessageDescriptor>,
+    table: &TableName,
+    known: Option<&CatalogTable>,
+    report: &mut Report,
+) -> Option<Arc<RecordPlan>> {
+    if report.steps.iter().any(|s| s.name == "record") {
+        report.skipped("stream", "the record is not known");
+        return None;
+    }
+    let of_table = known.map_or(&[][..], |table| &table.columns);
+    let types = &args.record.types;
+    let plan = match message {
+        Some(message) => RecordPlan::over_table(message, types, of_table),
+        None if known.is_none() => {
+            report.skipped("record", "no --proto, and no table to make it of");
+            report.skipped("stream", "the record is not known");
+            return None;
+        }
+        None => RecordPlan::of_table(table, types, of_table),
+    };
+    let plan = match plan {
+        Ok(plan) => plan,
+        Err(error) => {
+            report.failed("record", &error.into());
+            report.skipped("stream", "the record is not known");
+            return None;
+        }
+    };
+    let fields = columns::of_record(&plan).len();
+    let name = &plan.name;
+    let Some(known) = known else {
+        report.ok(
+            "record",
+            format!("{name}: {fields} fields; not compared with the table"),
+        );
+        return Some(Arc::new(plan));
+    };
+    let problems = check::problems(&plan, &known.columns);
+    if problems.is_empty() {
+        let detail = format!("{name}: {fields} of {fields} fields fit the table");
+        report.ok("record", detail);
+        return Some(Arc::new(plan));
+    }
+    let mut lines = vec![format!("{name} does not fit {table}:")];
+    lines.extend(problems);
+    let hint = "change the .proto or the table, field by field; zerobus schema show prints what the service will see";
+    report.push("record", Status::Failed, lines, Some(hint.to_owned()));
+    report.skipped("stream", "the record does not fit");
+    None
+}
+
+/// A step that a server has refused; for want of privileges, with what grants them.
+fn refused(
+    name: &'static str,
+    fault: &Fault,
+    table: &TableName,
+    service: &Service,
+    report: &mut Report,
+) {
+    let failure = service_failure(fault);
+    if lacks_privileges(&failure) {
+        let id = service.credentials.client_id();
+        report.grants = grants::statements(table, id).collect();
+    }
+    report.failed(name, &failure);
+}
+
+fn is_same(a: &str, b: &str) -> bool {
+    Peer::of(a).is_ok_and(|a| Peer::of(b) == Ok(a))
+}

@@ -1,0 +1,219 @@
+//! `~/.databrickscfg`: the profiles that Databricks' own tools share.
+//!
+//! Which one counts: `--profile`, `DATABRICKS_CONFIG_PROFILE`, `default_profile` under
+//! `[__settings__]`, `DEFAULT`. A section inherits nothing from `DEFAULT`, as with them.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use configparser::ini::Ini;
+
+use super::{Environment, Origin};
+use crate::error::{Failure, Kind};
+
+const SETTINGS: &str = "__settings__";
+const DEFAULT: &str = "DEFAULT";
+/// A file of profiles is small; what is larger is another file.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// The values of one profile.
+#[derive(Default)]
+pub(super) struct Profile {
+    name: String,
+    file: PathBuf,
+    values: HashMap<String, String>,
+}
+
+impl Profile {
+    /// The profile that counts; an empty one where there is none and none is named. `flag` is
+    /// `--profile`.
+    ///
+    /// # Errors
+    /// A profile that is named and is not there; a file that cannot be read.
+    pub(super) fn load(flag: Option<&str>, env: Environment<'_>) -> Result<Self, Failure> {
+        let named = match flag {
+            Some(name) => Some((name.to_owned(), "--profile")),
+            None => env("DATABRICKS_CONFIG_PROFILE").map(|n| (n, "DATABRICKS_CONFIG_PROFILE")),
+        };
+        let file = match env("DATABRICKS_CONFIG_FILE") {
+            Some(file) => expanded(&file, env),
+            None => env("HOME").map(|home| Path::new(&home).join(".databrickscfg")),
+        };
+        let missing = |name: &str, by: &str, why: String| {
+            let message = format!("profile \"{name}\" ({by}) {why}");
+            Failure::new(Kind::Settings, message)
+        };
+        let Some(file) = file else {
+            return match named {
+                Some((name, by)) => {
+                    let why = "is in no file: neither DATABRICKS_CONFIG_FILE nor HOME is set";
+                    Err(missing(&name, by, why.to_owned()))
+                }
+                None => Ok(Self::default()),
+            };
+        };
+        let shown = file.display();
+        let text = match read(&file) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                return match named {
+                    Some((name, by)) => {
+                        let why = format!("is looked for in {shown}, which does not exist");
+                        Err(missing(&name, by, why).hint(
+                            "make it with `databricks configure`, or name another file by DATABRICKS_CONFIG_FILE",
+                        ))
+                    }
+                    None => Ok(Self::default()),
+                };
+            }
+            Err(e) => {
+                let message = format!("the file of profiles cannot be read: {e}");
+                return Err(Failure::new(Kind::Settings, message).at(shown.to_string(), None));
+            }
+        };
+        let mut sections = parse(&text).map_err(|line| {
+            // The line itself is not shown: it may hold a secret.
+            Failure::new(
+                Kind::Settings,
+                "is no file of profiles, expected [NAME] and KEY = VALUE",
+            )
+            .at(shown.to_string(), line)
+        })?;
+        let chosen = || {
+            let settings = sections.get(SETTINGS)?;
+            settings.get("default_profile").filter(|n| !n.is_empty())
+        };
+        let named = named.or_else(|| chosen().map(|n| (n.clone(), "default_profile")));
+        let (name, by) = named.unwrap_or_else(|| (DEFAULT.to_owned(), ""));
+        let Some(values) = sections.remove(&name) else {
+            if by.is_empty() || (name == DEFAULT && by != "--profile") {
+                return Ok(Self::default());
+            }
+            let mut others: Vec<_> = sections.into_keys().filter(|n| n != SETTINGS).collect();
+            others.sort();
+            let failure = missing(&name, by, format!("is not in {shown}"));
+            return Err(match others.is_empty() {
+                true => failure,
+                false => failure.hint(format!("it has {}", others.join(", "))),
+            });
+        };
+        Ok(Self { name, file, values })
+    }
+
+    /// A value; empty counts as absent.
+    pub(super) fn get(&self, key: &str) -> Option<String> {
+        self.values.get(key).filter(|v| !v.is_empty()).cloned()
+    }
+
+    /// Where its values come from.
+    pub(super) fn origin(&self, key: &'static str) -> Origin {
+        Origin::Profile {
+            key,
+            name: self.name.clone(),
+            file: self.file.clone(),
+        }
+    }
+}
+
+fn read(file: &Path) -> std::io::Result<String> {
+    use std::io::Read as _;
+    let mut text = String::new();
+    let file = std::fs::File::open(file)?;
+    file.take(FILE_BYTES_MAX).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// `~` stands for the home directory, as in other tools.
+fn expanded(file: &str, env: Environment<'_>) -> Option<PathBuf> {
+    match file.strip_prefix("~/") {
+        Some(rest) => Some(Path::new(&env("HOME")?).join(rest)),
+        None => Some(file.into()),
+    }
+}
+
+/// Sections by name, keys in small letters. Fails with the line, where one can be told.
+fn parse(text: &str) -> Result<HashMap<String, HashMap<String, String>>, Option<u64>> {
+    let mut ini = Ini::new_cs();
+    // A secret may hold # and ;.
+    ini.set_inline_comment_symbols(Some(&[]));
+    // What stands before the first section is in none.
+    ini.set_default_section("");
+    let text = text.trim_start_matches('\u{feff}');
+    let sections = ini.read(text.to_owned()).map_err(|message| {
+        let digits = |c: char| !c.is_ascii_digit();
+        let line = message.split(digits).find(|part| !part.is_empty());
+        line.and_then(|line| line.parse().ok())
+    })?;
+    let lower = |(key, value): (String, Option<String>)| {
+        (key.to_ascii_lowercase(), value.unwrap_or_default())
+    };
+    let section = |(name, values): (String, _)| {
+        let values = HashMap::into_iter(values).map(lower).collect();
+        (name, values)
+    };
+    Ok(sections.into_iter().map(section).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "\u{feff}; a comment\n[DEFAULT]\nhost = https://a\nclient_secret=a#b;c\n\n[prod]\r\nHOST: https://b\nclient_id =\n# end";
+
+    fn load(text: &str, flag: Option<&str>, more: &[(&str, &str)]) -> Result<Profile, String> {
+        let dir = tempfile::TempDir::new().unwrap();
+        let file = dir.path().join(".databrickscfg");
+        std::fs::write(&file, text).unwrap();
+        let home = dir.path().display().to_string();
+        let env = |name: &str| match name {
+            "HOME" => Some(home.clone()),
+            _ => more
+                .iter()
+                .find(|(n, _)| *n == name)
+                .map(|(_, v)| (*v).to_owned()),
+        };
+        Profile::load(flag, &env).map_err(|f| f.to_string().replace(&home, "HOME"))
+    }
+
+    #[test]
+    fn values_are_taken_as_they_stand() {
+        let profile = load(FILE, None, &[]).unwrap();
+        assert_eq!(profile.get("host").as_deref(), Some("https://a"));
+        assert_eq!(profile.get("client_secret").as_deref(), Some("a#b;c"));
+        let profile = load(FILE, Some("prod"), &[]).unwrap();
+        assert_eq!(profile.get("host").as_deref(), Some("https://b"));
+        assert_eq!(profile.get("client_id"), None, "empty is absent");
+        assert_eq!(profile.get("client_secret"), None, "nothing is inherited");
+    }
+
+    #[test]
+    fn the_profile_that_counts() {
+        let variable = [("DATABRICKS_CONFIG_PROFILE", "prod")];
+        assert_eq!(load(FILE, None, &variable).unwrap().name, "prod");
+        assert_eq!(
+            load(FILE, Some("DEFAULT"), &variable).unwrap().name,
+            "DEFAULT"
+        );
+        let settings = format!("{FILE}\n[__settings__]\ndefault_profile = prod\n");
+        assert_eq!(load(&settings, None, &[]).unwrap().name, "prod");
+    }
+
+    #[test]
+    fn what_is_missing_is_silent_or_named() {
+        assert!(load("", None, &[]).unwrap().get("host").is_none());
+        let error = |text, flag, env: &[(&str, &str)]| load(text, flag, env).err().unwrap();
+        assert_eq!(
+            error(FILE, Some("test"), &[]),
+            "error: profile \"test\" (--profile) is not in HOME/.databrickscfg\n  hint: it has DEFAULT, prod"
+        );
+        let chosen = "[__settings__]\ndefault_profile = gone\n[a]\nhost=x\n";
+        assert!(error(chosen, None, &[]).contains("(default_profile)"));
+        let elsewhere = [("DATABRICKS_CONFIG_FILE", "~/none")];
+        assert!(load(FILE, None, &elsewhere).is_ok());
+        let named = error(FILE, Some("prod"), &elsewhere);
+        assert!(named.contains("HOME/none, which does not exist"), "{named}");
+        let broken = error("[DEFAULT]\n[prod\nclient_secret = s3cret", None, &[]);
+        assert!(!broken.contains("s3cret"), "{broken}");
+        assert!(broken.contains(".databrickscfg"), "{broken}");
+    }
+}

@@ -1,0 +1,111 @@
+//! URLs of endpoint and workspace as people give them.
+
+use crate::error::{Failure, Kind};
+
+/// A URL of nothing but scheme, host and port.
+#[derive(Debug, Clone)]
+pub(super) struct Url {
+    pub(super) text: String,
+    pub(super) host: String,
+    /// The workspace's id, where the query tells it as a browser's address does (`?o=`).
+    pub(super) workspace_id: Option<String>,
+}
+
+impl Url {
+    /// Adds `https://` where there is no scheme; cuts path and query.
+    pub(super) fn parse(place: &str, given: &str, allow_plaintext: bool) -> Result<Self, Failure> {
+        let given = given.trim();
+        if given.contains('@') {
+            // Not shown: it may hold a password.
+            let what = format!("{place} holds a user or password, expected a host");
+            return Err(Failure::new(Kind::Settings, what));
+        }
+        let bad = |what: &str| Failure::new(Kind::Settings, format!("{place} \"{given}\" {what}"));
+        let (scheme, rest) = given.split_once("://").unwrap_or(("https", given));
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let host = match authority.strip_prefix('[') {
+            Some(v6) => v6.split(']').next().unwrap_or_default(),
+            None => authority.split(':').next().unwrap_or_default(),
+        };
+        if host.is_empty() || host.contains(char::is_whitespace) {
+            return Err(bad("names no host"));
+        }
+        match scheme {
+            "https" => {}
+            "http" if allow_plaintext || crate::client::is_loopback(host) => {}
+            "http" => {
+                return Err(bad("is not encrypted")
+                    .hint("use https://, or --allow-plaintext if the network is trusted"));
+            }
+            _ => return Err(bad("has an unknown scheme, expected https://")),
+        }
+        let query = rest.split_once('?').map_or("", |(_, query)| query);
+        let mut pairs = query.split(['&', '#']).filter_map(|p| p.split_once('='));
+        let id = pairs.find(|(key, id)| matches!(*key, "o" | "workspace_id") && is_id(id));
+        Ok(Self {
+            text: format!("{scheme}://{authority}"),
+            host: host.to_owned(),
+            workspace_id: id.map(|(_, id)| id.to_owned()),
+        })
+    }
+
+    /// The id that a workspace's own URL holds, such as `adb-123.4.azuredatabricks.net` and
+    /// `123.4.gcp.databricks.com`.
+    pub(super) fn id_in_host(&self) -> Option<String> {
+        let (first, _) = self.host.split_once('.')?;
+        let id = first.strip_prefix("adb-").unwrap_or(first);
+        (is_id(id) && !is_address(&self.host)).then(|| id.to_owned())
+    }
+
+    /// What stands for the id in an endpoint's host: its first label. Addresses and names
+    /// without a dot have none.
+    pub(super) fn first_label(&self) -> Option<&str> {
+        let (first, _) = self.host.split_once('.')?;
+        (!is_address(&self.host)).then_some(first)
+    }
+}
+
+fn is_address(host: &str) -> bool {
+    host.parse::<std::net::IpAddr>().is_ok()
+}
+
+/// Workspace ids are numbers.
+pub(super) fn is_id(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(given: &str) -> Url {
+        Url::parse("--workspace-url", given, false).unwrap()
+    }
+
+    #[test]
+    fn path_and_query_are_cut_and_the_id_is_kept() {
+        for given in [
+            "dbc-1.cloud.databricks.com/?o=123",
+            "https://dbc-1.cloud.databricks.com/sql/editor?a=b&o=123#x",
+            " https://dbc-1.cloud.databricks.com?workspace_id=123 ",
+        ] {
+            let url = parsed(given);
+            assert_eq!(url.text, "https://dbc-1.cloud.databricks.com", "{given}");
+            assert_eq!(url.workspace_id.as_deref(), Some("123"), "{given}");
+        }
+        assert_eq!(parsed("a.b?o=x").workspace_id, None);
+    }
+
+    #[test]
+    fn ids_in_hosts() {
+        for (host, id) in [
+            ("adb-123.4.azuredatabricks.net", Some("123")),
+            ("123.4.gcp.databricks.com", Some("123")),
+            ("dbc-1.cloud.databricks.com", None),
+            ("localhost", None),
+        ] {
+            assert_eq!(parsed(host).id_in_host().as_deref(), id, "{host}");
+        }
+        assert_eq!(parsed("http://127.0.0.1:1").id_in_host(), None);
+    }
+}
