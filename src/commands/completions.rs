@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::CommandFactory as _;
+use clap::{Command, CommandFactory as _};
 use clap_complete::Shell;
+use clap_mangen::Man;
 
 use crate::cli::{Cli, CompletionsArgs, ManArgs};
 use crate::error::{Failure, Kind, exit};
@@ -56,7 +57,10 @@ fn place(shell: Shell) -> Result<(PathBuf, Option<String>), Failure> {
         .hint("without --install the completions go to standard output")
     })?;
     let base = |variable: &str, otherwise: &str| {
-        environment(variable).map_or_else(|| home.join(otherwise), PathBuf::from)
+        let given = environment(variable).map(PathBuf::from);
+        // A relative one counts as none, by the specification.
+        let given = given.filter(|path| path.is_absolute());
+        given.unwrap_or_else(|| home.join(otherwise))
     };
     let data = base("XDG_DATA_HOME", ".local/share");
     let config = base("XDG_CONFIG_HOME", ".config");
@@ -92,7 +96,7 @@ pub(super) fn man(args: &ManArgs) -> Result<u8, Failure> {
     command.build();
     if let Some(dir) = &args.dir {
         std::fs::create_dir_all(dir).map_err(|e| unwritable(dir, &e))?;
-        clap_mangen::generate_to(command, dir).map_err(|e| unwritable(dir, &e))?;
+        pages(&command, dir)?;
         return Ok(exit::OK);
     }
     let mut page = &command;
@@ -102,11 +106,50 @@ pub(super) fn man(args: &ManArgs) -> Result<u8, Failure> {
                 .hint("zerobus --help lists them")
         })?;
     }
-    let mut out = Vec::new();
-    let rendered = clap_mangen::Man::new(page.clone()).render(&mut out);
-    rendered.map_err(|e| Failure::new(Kind::Output, e.to_string()))?;
-    super::print(&String::from_utf8_lossy(&out))?;
+    super::print(&manual(page)?)?;
     Ok(exit::OK)
+}
+
+/// Writes the page of a command and of all below it.
+fn pages(command: &Command, dir: &Path) -> Result<(), Failure> {
+    write(
+        &dir.join(format!("{}.1", title(command))),
+        manual(command)?.as_bytes(),
+    )?;
+    for below in command.get_subcommands() {
+        pages(below, dir)?;
+    }
+    Ok(())
+}
+
+fn title(command: &Command) -> String {
+    let name = command.get_display_name().unwrap_or(command.get_name());
+    name.to_owned()
+}
+
+fn manual(command: &Command) -> Result<String, Failure> {
+    let mut page = Vec::new();
+    Man::new(command.clone())
+        .title(title(command))
+        .source(concat!("zerobus ", env!("CARGO_PKG_VERSION")))
+        .manual("zerobus")
+        .render(&mut page)
+        .map_err(|e| Failure::new(Kind::Output, e.to_string()))?;
+    let page = String::from_utf8_lossy(&page);
+    // What stands behind the flags in help: commands, whose lines must stay as they are.
+    let Some((before, after)) = page.split_once(".SH EXTRA\n") else {
+        return Ok(page.into_owned());
+    };
+    let (extra, rest) = after.split_once("\n.SH ").unwrap_or((after, ""));
+    let rest = if rest.is_empty() {
+        String::new()
+    } else {
+        format!(".SH {rest}")
+    };
+    Ok(format!(
+        "{before}.SH EXAMPLES\n.nf\n{}\n.fi\n{rest}",
+        extra.trim_end()
+    ))
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {

@@ -1,5 +1,6 @@
 //! The flags of `zerobus ingest` → what the rooms below want to know.
 
+use std::collections::HashSet;
 use std::io::IsTerminal as _;
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::FileTypeExt as _;
@@ -15,7 +16,7 @@ use crate::client::{Connector, RecordKind, Target, TokenSource};
 use crate::error::{Failure, Kind};
 use crate::input::{self, Compression, CsvDialect, Format, Framing, Input, Limits};
 use crate::protocol::Config;
-use crate::report::Progress;
+use crate::report::{Progress, write_line};
 use crate::settings::{Service, environment};
 use crate::transcode::{self, Ambiguous, CellRules, Mapping, SetValue, TimeRules};
 
@@ -26,14 +27,19 @@ const BLOCKS_IN_FLIGHT: u32 = 8;
 /// Into how many batches a second a limited rate is cut at least.
 const BATCHES_PER_SECOND: u32 = 10;
 
-pub(super) fn inputs(args: &IngestArgs) -> Result<Vec<(Input, Format)>, Failure> {
-    let given = match args.format {
+/// The format of all inputs, if it is given.
+pub(super) fn format(args: &IngestArgs) -> Option<Format> {
+    match args.format {
         FormatArg::Auto => None,
         FormatArg::Ndjson => Some(Format::Ndjson),
         FormatArg::Json => Some(Format::Json),
         FormatArg::Csv => Some(Format::Csv(CsvDialect::COMMA)),
         FormatArg::Tsv => Some(Format::Csv(CsvDialect::TAB)),
-    };
+    }
+}
+
+pub(super) fn inputs(args: &IngestArgs) -> Result<Vec<(Input, Format)>, Failure> {
+    let given = format(args);
     let format = |input: &Input| given.unwrap_or_else(|| input.format_by_name());
     let mut inputs = Vec::new();
     for argument in &args.inputs {
@@ -54,6 +60,18 @@ pub(super) fn inputs(args: &IngestArgs) -> Result<Vec<(Input, Format)>, Failure>
             Kind::Usage,
             "standard input (-) is given twice",
         ));
+    }
+    let mut seen = HashSet::new();
+    for input in &inputs {
+        if let Input::File(path) = input
+            && !seen.insert(std::path::absolute(path).ok())
+            && !args.quiet
+        {
+            let name = path.display();
+            write_line(&format!(
+                "warning: {name} is given twice: its rows are loaded twice"
+            ));
+        }
     }
     if let Some(shard) = args.shard {
         if shard.of > 1 && inputs.contains(&Input::Stdin) {

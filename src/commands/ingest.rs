@@ -1,6 +1,7 @@
 //! `zerobus ingest`: settles what is to be done, runs the load, tells how it ended.
 
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,17 +9,16 @@ use super::again::{self, GoOn};
 use super::checkpoint::{self, Kept};
 use super::fetch::{self, Known};
 use super::flags;
-use super::grants;
+use super::outputs;
 use super::table::Record;
+use super::told::Told;
 use crate::cli::{IngestArgs, OutputArg, TableCheckArg};
 use crate::error::{Failure, Kind, exit};
 use crate::input::{Format, Input};
 use crate::load::{
-    self, CheckpointFile, Job, JobInput, LoadEvent, Mark, Observer, Outcome, Rejects, RowRange,
-    Signals, Start,
+    self, Job, JobInput, LoadEvent, Mark, Observer, Outcome, Rejects, RowRange, Signals, Start,
 };
 use crate::report::{Metrics, Reporter, Showing, Summary, write_line};
-use crate::schema::TableName;
 use crate::settings::{Service, environment};
 use crate::transcode::{self, Target};
 
@@ -26,7 +26,7 @@ pub(super) async fn run(args: IngestArgs) -> Result<u8, Failure> {
     let table = args.table.to_string();
     let rejects = args.rejects.as_ref().map(|p| p.display().to_string());
     let start = Instant::now();
-    let mut told = Told::default();
+    let mut told = Told::new(&args);
     let mut outcome = match load(&args, &mut told).await {
         Ok(outcome) => outcome,
         Err(failure) if failure.kind == Kind::Usage => return Err(failure),
@@ -44,6 +44,14 @@ pub(super) async fn run(args: IngestArgs) -> Result<u8, Failure> {
     {
         let command = again::command(std::env::args_os(), how);
         write_line(&format!("  go on with: {command}"));
+        let is_file = |argument: &OsString| Path::new(argument).is_file();
+        if let GoOn::Skip { .. } = how
+            && !args.inputs.iter().all(is_file)
+        {
+            write_line(
+                "  as long as no file comes or goes meanwhile; --checkpoint FILE --resume goes on even so",
+            );
+        }
     }
     if outcome.digits_cut > 0 {
         let n = outcome.digits_cut;
@@ -53,50 +61,17 @@ pub(super) async fn run(args: IngestArgs) -> Result<u8, Failure> {
     }
     let checkpoint = args.checkpoint.as_ref().map(|p| p.display().to_string());
     let summary = Summary::new(table, &outcome, rejects, checkpoint);
-    if let Some(metrics) = &told.metrics
-        && let Err(why) = metrics.end(&outcome, summary.exit_code())
-    {
-        write_line(&format!("warning: {why}"));
-    }
-    match args.output {
-        OutputArg::Json => super::print(&format!("{}\n", summary.json()))?,
-        OutputArg::Text if args.quiet => {}
-        OutputArg::Text => super::print(&format!("{}\n", summary.text()))?,
-    }
-    Ok(summary.exit_code())
-}
-
-/// What is kept of a load for the telling of its end, whatever ends it.
-#[derive(Default)]
-struct Told {
-    metrics: Option<Arc<Metrics>>,
-    /// The settings without secrets.
-    settings: Option<String>,
-    client_id: Option<String>,
-}
-
-impl Told {
-    fn keep(&mut self, service: &Service) {
-        self.settings = (!service.shown.is_empty()).then(|| service.line());
-        self.client_id = service.credentials.client_id().map(str::to_owned);
-    }
-
-    /// Adds to refused credentials what was shown, and what would grant the privileges.
-    fn explain(&self, failure: &mut Failure, table: &TableName) {
-        if failure.kind != Kind::Credentials {
-            return;
-        }
-        let Some(settings) = &self.settings else {
-            return;
-        };
-        if load::lacks_privileges(failure) && !failure.message.contains("GRANT ") {
-            let grants = grants::statements(table, self.client_id.as_deref());
-            for grant in grants {
-                failure.add_to_hint(&format!("  {grant}"));
-            }
-        }
-        failure.add_to_hint(&format!("with: {settings}"));
-    }
+    let printed = match args.output {
+        OutputArg::Json => super::print(&format!("{}\n", summary.json())),
+        OutputArg::Text if args.quiet => Ok(()),
+        OutputArg::Text => super::print(&format!("{}\n", summary.text())),
+    };
+    let code = match &printed {
+        Ok(()) => summary.exit_code(),
+        Err(failure) => failure.kind.exit_code(),
+    };
+    told.end(&outcome, code);
+    printed.map(|()| code)
 }
 
 /// How a load that stopped early goes on. What came from a pipe is gone with it.
@@ -130,15 +105,15 @@ fn go_on(args: &IngestArgs, outcome: &Outcome) -> Option<GoOn> {
 async fn load(args: &IngestArgs, told: &mut Told) -> Result<Outcome, Failure> {
     let mut signals = Signals::listen();
     let mut work = Prepared::new(args)?;
-    if let Some(path) = &args.metrics_file {
-        let metrics = Arc::new(Metrics::create(path, &args.table.to_string())?);
-        told.metrics = Some(Arc::clone(&metrics));
-        work.metrics = Some(metrics);
-    }
     if args.dry_run {
         return dry_run(&mut work, &mut signals).await;
     }
     let mut kept = work.kept()?;
+    // Whoever loads by the same checkpoint has been told of by now: the figures are its own.
+    if let Some(metrics) = &told.metrics {
+        metrics.begin()?;
+        work.metrics = Some(Arc::clone(metrics));
+    }
     if let Some(kept) = &kept
         && kept.nothing_left
     {
@@ -268,7 +243,17 @@ async fn dry_run(work: &mut Prepared<'_>, signals: &mut Signals) -> Result<Outco
         }
     };
     let options = work.options(&target, &known)?;
-    let job = work.job(&target, &options, rejects(args)?);
+    // The rejects of a load that is to go on are not for a trial to move aside.
+    let rejects = match (&args.rejects, &args.checkpoint) {
+        (Some(_), Some(_)) => {
+            if !args.quiet {
+                write_line("note: a dry run keeps no rejects beside a --checkpoint");
+            }
+            None
+        }
+        _ => rejects(args)?,
+    };
+    let job = work.job(&target, &options, rejects);
     Ok(work
         .show(true, |observer| load::dry_run(job, signals, observer))
         .await)
@@ -314,7 +299,7 @@ impl<'a> Prepared<'a> {
             Some(target) => drop(flags::options(args, target, &load_id)?),
             None => drop(flags::time_rules(args)?),
         }
-        check_rejects(args, &inputs)?;
+        outputs::check(args, &inputs)?;
         if args.check_first && inputs.iter().any(|(i, _)| i.is_stream()) {
             let message =
                 "--check-first reads the inputs twice, which standard input and pipes do not allow";
@@ -448,37 +433,6 @@ impl<'a> Prepared<'a> {
 fn rejects(args: &IngestArgs) -> Result<Option<Rejects>, Failure> {
     let path = args.rejects.as_ref();
     path.map(|path| Rejects::create(path)).transpose()
-}
-
-/// Rejects that are also an input would be read as they are written; a checkpoint would be
-/// put in their place, or in an input's.
-fn check_rejects(args: &IngestArgs, inputs: &[(Input, Format)]) -> Result<(), Failure> {
-    let mut outputs = Vec::new();
-    if let Some(rejects) = &args.rejects {
-        outputs.push(("--rejects", rejects.clone()));
-        outputs.push(("--rejects", load::reasons_path(rejects)));
-    }
-    if let Some(checkpoint) = &args.checkpoint {
-        let files = CheckpointFile::files(checkpoint);
-        outputs.extend(files.map(|file| ("--checkpoint", file)));
-    }
-    if let Some(metrics) = &args.metrics_file {
-        outputs.push(("--metrics-file", metrics.clone()));
-    }
-    for (index, (flag, output)) in outputs.iter().enumerate() {
-        let also = |(input, _): &(Input, Format)| input.is_file(output);
-        if inputs.iter().any(also) {
-            let message = format!("{flag} writes {}, which is also an INPUT", output.display());
-            return Err(Failure::new(Kind::Usage, message));
-        }
-        let absolute = std::path::absolute(output).ok();
-        let same = |(_, other): &&(_, PathBuf)| std::path::absolute(other).ok() == absolute;
-        if let Some((other, _)) = outputs[index + 1..].iter().find(same) {
-            let message = format!("{flag} and {other} both write {}", output.display());
-            return Err(Failure::new(Kind::Usage, message));
-        }
-    }
-    Ok(())
 }
 
 /// The directory of a local load.

@@ -19,11 +19,13 @@ mod grid;
 mod ingest;
 #[cfg(feature = "emulator")]
 mod local;
+mod outputs;
 #[cfg(feature = "emulator")]
 mod peek;
 mod record;
 mod schema;
 mod table;
+mod told;
 
 use record::record_plan;
 

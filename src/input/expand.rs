@@ -28,14 +28,8 @@ pub fn expand(argument: &OsStr, format: Option<&Format>) -> Result<Vec<Input>, I
     };
     let found = match std::fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => {
-            let endings: Vec<&str> = match format {
-                None => [&ROWS[..], &CELLS[..]].concat(),
-                Some(Format::Csv(_)) => CELLS.to_vec(),
-                Some(Format::Ndjson | Format::Json) => ROWS.to_vec(),
-            };
-            let is_rows =
-                |path: &Path| ending(path).is_some_and(|ending| endings.contains(&ending.as_str()));
-            let files = walk(path, &['.', '_'], usize::MAX, is_rows)?;
+            let endings = endings(format);
+            let files = walk(path, &OF_OTHERS, usize::MAX, |path| ends_in(path, &endings))?;
             if files.is_empty() {
                 let message = format!(
                     "holds no file that ends in .{} (.gz, .zst)",
@@ -58,34 +52,91 @@ pub fn expand(argument: &OsStr, format: Option<&Format>) -> Result<Vec<Input>, I
     Ok(found.into_iter().map(Input::File).collect())
 }
 
+/// How names begin that a directory's other users have for themselves.
+const OF_OTHERS: [char; 2] = ['.', '_'];
+
+fn endings(format: Option<&Format>) -> Vec<&'static str> {
+    match format {
+        None => [&ROWS[..], &CELLS[..]].concat(),
+        Some(Format::Csv(_)) => CELLS.to_vec(),
+        Some(Format::Ndjson | Format::Json) => ROWS.to_vec(),
+    }
+}
+
+fn ends_in(path: &Path, endings: &[&str]) -> bool {
+    ending(path).is_some_and(|ending| endings.contains(&ending.as_str()))
+}
+
+/// Whether a file at `path` would be among the inputs that an argument stands for, were it
+/// there: a load that writes it would read it the next time.
+pub fn would_take(argument: &OsStr, format: Option<&Format>, path: &Path) -> bool {
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let base = Path::new(argument);
+    if base.is_dir() {
+        let path = absolute(path);
+        let Ok(rest) = path.strip_prefix(absolute(base)) else {
+            return false;
+        };
+        return !rest.iter().any(|name| begins_with(name, &OF_OTHERS))
+            && ends_in(rest, &endings(format));
+    }
+    let pattern = argument.to_str().filter(|p| has_glob(p) && !base.exists());
+    let Some((base, rest)) = pattern.map(split) else {
+        return false;
+    };
+    let path = absolute(path);
+    let below = path.strip_prefix(absolute(&base)).ok();
+    let matcher = matcher(&rest).ok();
+    below
+        .zip(matcher)
+        .is_some_and(|(below, matcher)| matcher.is_match(below))
+}
+
+fn begins_with(name: &OsStr, first: &[char]) -> bool {
+    let byte = name.as_encoded_bytes().first();
+    byte.is_some_and(|&b| first.contains(&char::from(b)))
+}
+
 /// Whether the text is a pattern.
 fn has_glob(text: &str) -> bool {
     text.contains(['*', '?', '[', '{'])
 }
 
-fn glob(pattern: &str) -> Result<Vec<PathBuf>, InputError> {
-    let path = Path::new(pattern);
-    let components: Vec<Component<'_>> = path.components().collect();
+/// What of a pattern is a directory, and the rest.
+fn split(pattern: &str) -> (PathBuf, String) {
+    let components = Path::new(pattern).components();
     let is_pattern = |c: &Component<'_>| has_glob(&c.as_os_str().to_string_lossy());
-    let fixed = components.iter().take_while(|c| !is_pattern(c)).count();
-    let base: PathBuf = components[..fixed].iter().collect();
-    let rest: PathBuf = components[fixed..].iter().collect();
-    let rest = rest.to_string_lossy();
-    let matcher = GlobBuilder::new(&rest)
+    let (base, rest): (Vec<_>, Vec<_>) = {
+        let mut seen = false;
+        components.partition(|c| {
+            seen |= is_pattern(c);
+            !seen
+        })
+    };
+    let rest: PathBuf = rest.iter().collect();
+    (base.iter().collect(), rest.to_string_lossy().into_owned())
+}
+
+fn matcher(pattern: &str) -> Result<GlobMatcher, String> {
+    GlobBuilder::new(pattern)
         .literal_separator(true)
         .backslash_escape(true)
         .build()
-        .map_err(|e| nothing(path, format!("is no glob: {}", e.kind()), CHECK))?
-        .compile_matcher();
+        .map(|glob| glob.compile_matcher())
+        .map_err(|e| format!("is no glob: {}", e.kind()))
+}
+
+fn glob(pattern: &str) -> Result<Vec<PathBuf>, InputError> {
+    let path = Path::new(pattern);
+    let (base, rest) = split(pattern);
+    let matcher = matcher(&rest).map_err(|why| nothing(path, why, CHECK))?;
+    let names = || Path::new(&rest).iter();
     let depth = match rest.contains("**") {
         true => usize::MAX,
-        false => components.len() - fixed,
+        false => names().count(),
     };
     // As in a shell, only a dot that is asked for matches one that hides.
-    let hidden: &[char] = match components[fixed..]
-        .iter()
-        .any(|c| c.as_os_str().as_encoded_bytes().starts_with(b"."))
-    {
+    let hidden: &[char] = match names().any(|name| begins_with(name, &['.'])) {
         true => &[],
         false => &['.'],
     };
@@ -125,31 +176,46 @@ fn walk(
     depth: usize,
     takes: impl Fn(&Path) -> bool,
 ) -> Result<Vec<PathBuf>, InputError> {
-    let is_hidden = |name: &OsStr| {
-        let first = name.as_encoded_bytes().first();
-        first.is_some_and(|&b| hidden.contains(&char::from(b)))
-    };
     let entries = WalkDir::new(base)
         .follow_links(true)
         .max_depth(depth)
         .into_iter()
-        .filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry.file_name()));
+        .filter_entry(|entry| entry.depth() == 0 || !begins_with(entry.file_name(), hidden));
     let mut files = Vec::new();
     for entry in entries {
-        let entry = entry.map_err(|e| {
-            let place = e.path().unwrap_or(base).to_owned();
-            let why = match e.io_error() {
-                Some(error) => error.to_string(),
-                None => e.to_string(),
-            };
-            nothing(&place, format!("cannot be read: {why}"), CHECK_RIGHTS)
-        })?;
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(e) if is_none_of_ours(&e, hidden, &takes) => continue,
+            Err(e) => {
+                let place = e.path().unwrap_or(base).to_owned();
+                let why = match e.io_error() {
+                    Some(error) => error.to_string(),
+                    None => e.to_string(),
+                };
+                let message = format!("cannot be read: {why}");
+                return Err(nothing(&place, message, CHECK_RIGHTS));
+            }
+        };
         if entry.file_type().is_file() && takes(entry.path()) {
             files.push(entry.into_path());
         }
     }
     files.sort_by(|a, b| bytes(a).cmp(bytes(b)));
     Ok(files)
+}
+
+/// Whether what cannot be read is nothing that would have been: a link that leads back up, a
+/// name that hides, a link to nowhere whose name is not taken.
+fn is_none_of_ours(error: &walkdir::Error, hidden: &[char], takes: impl Fn(&Path) -> bool) -> bool {
+    let path = error.path().filter(|_| error.depth() > 0);
+    let is_hidden = path.and_then(Path::file_name);
+    let is_hidden = is_hidden.is_some_and(|name| begins_with(name, hidden));
+    let is_missing = error
+        .io_error()
+        .is_some_and(|e| e.kind() == std::io::ErrorKind::NotFound);
+    error.loop_ancestor().is_some()
+        || is_hidden
+        || (is_missing && path.is_some_and(|path| !takes(path)))
 }
 
 const CHECK_RIGHTS: &str = "check its permissions, or name files one by one";
@@ -181,7 +247,11 @@ impl Shard {
     /// Whether this share has the input of that name.
     pub fn has(self, input: &Input) -> bool {
         let name: OsString = match input {
-            Input::File(path) => path.as_os_str().to_owned(),
+            // By whatever way it is spelled.
+            Input::File(path) => match std::path::absolute(path) {
+                Ok(path) => path.into_os_string(),
+                Err(_) => path.as_os_str().to_owned(),
+            },
             Input::Stdin => "-".into(),
         };
         let hash = Sha256::digest(name.as_encoded_bytes());
@@ -263,8 +333,21 @@ mod tests {
         assert_eq!(of(".h*"), [".hidden.csv"]);
         // A name that exists is no pattern.
         assert_eq!(of("sub/[x].csv"), ["sub/[x].csv"]);
+        // What cannot be read and would not be taken is passed over.
+        for (link, to) in [
+            ("sub/up", ".."),
+            ("dangling", "nowhere"),
+            (".#b.csv", "nowhere"),
+        ] {
+            std::os::unix::fs::symlink(to, tree.path().join(link)).unwrap();
+        }
+        assert_eq!(of(""), all);
+        assert_eq!(of("*.csv"), ["b.csv"]);
         let csv = names(tree.path(), "", Some(Format::Csv(CsvDialect::COMMA)));
         assert_eq!(csv.unwrap(), ["Z.tsv", "b.csv", "sub/[x].csv"]);
+        std::os::unix::fs::symlink("nowhere", tree.path().join("gone.csv")).unwrap();
+        let gone = names(tree.path(), "*.csv", None).unwrap_err();
+        assert!(gone.starts_with("cannot be read: No such file"), "{gone}");
     }
 
     #[test]
@@ -278,6 +361,19 @@ mod tests {
         assert!(why("empty").starts_with("holds no file that ends in .ndjson, .jsonl"));
         // Opening it tells what is wrong.
         assert_eq!(names(tree.path(), "none.csv", None).unwrap(), ["none.csv"]);
+    }
+
+    #[test]
+    fn what_is_written_among_the_inputs_would_be_taken() {
+        let tree = tree();
+        let of = |argument: &str, file: &str| {
+            let argument = tree.path().join(argument);
+            would_take(argument.as_os_str(), None, &tree.path().join(file))
+        };
+        assert!(of("", "bad.csv") && of("sub", "sub/x/bad.ndjson.gz"));
+        assert!(!of("", "bad.txt") && !of("", "_bad.csv") && !of("sub", "bad.csv"));
+        assert!(of("*.csv", "bad.csv") && !of("*.csv", "sub/bad.csv"));
+        assert!(!of("b.csv", "b.csv"));
     }
 
     #[test]

@@ -24,7 +24,7 @@ mod source;
 pub use bytes::{Bytes, ReadError};
 pub use compression::Compression;
 pub use csv::{Cell, CsvDialect, cells};
-pub use expand::{Shard, expand};
+pub use expand::{Shard, expand, would_take};
 pub use framer::Framer;
 pub use position::{Next, Position, RunningHash, fingerprint};
 pub use source::{Input, Stop};

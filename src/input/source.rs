@@ -66,7 +66,7 @@ impl Input {
     /// Whether it cannot be read twice: standard input, or a pipe with a name.
     pub fn is_stream(&self) -> bool {
         match self {
-            Self::File(path) => std::fs::metadata(path).is_ok_and(|m| !m.is_file()),
+            Self::File(path) => std::fs::metadata(path).is_ok_and(|m| !m.is_file() && !m.is_dir()),
             Self::Stdin => true,
         }
     }

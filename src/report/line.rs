@@ -88,6 +88,17 @@ impl Seen {
         }
     }
 
+    /// Bytes of the rows that are done, about: what is read and under way is not.
+    pub(super) fn bytes_done(&self) -> u64 {
+        let read = self.checked + self.rejected;
+        let done = self.rows() + self.rejected;
+        match read {
+            0 => 0,
+            read if done >= read => self.bytes,
+            read => (self.bytes as f64 * (done as f64 / read as f64)) as u64,
+        }
+    }
+
     /// A line of at most so many columns, or of all there is to tell.
     pub(super) fn line(
         &self,
@@ -95,21 +106,22 @@ impl Seen {
         speed: &mut Speed,
         columns: Option<usize>,
     ) -> String {
-        let (rows_per_second, bytes_per_second) = speed.at(elapsed, self.rows(), self.bytes);
+        let done = self.bytes_done();
+        let (rows_per_second, bytes_per_second) = speed.at(elapsed, self.rows(), done);
         let mut parts = Vec::new();
         let mut part = |rank, text| parts.push(Part { rank, text });
         if let Some(total) = self.bytes_total.filter(|&total| total > 0) {
-            let share = (self.bytes as f64 / total as f64).min(1.0);
+            let share = (done as f64 / total as f64).min(1.0);
             part(1, format!("{:.0} %", share * 100.0));
         }
-        let done = if self.dry_run { "rows checked" } else { "rows" };
-        part(0, format!("{} {done}", count(self.rows())));
+        let what = if self.dry_run { "rows checked" } else { "rows" };
+        part(0, format!("{} {what}", count(self.rows())));
         part(2, rate(rows_per_second));
         part(6, format!("{}/s", bytes(bytes_per_second as u64)));
         if let Some(total) = self.bytes_total {
-            part(9, format!("{} of {}", bytes(self.bytes), bytes(total)));
-            let left = total.saturating_sub(self.bytes);
-            if left > 0 && self.bytes > 0 && bytes_per_second > 0.0 {
+            part(9, format!("{} of {}", bytes(done), bytes(total)));
+            let left = total.saturating_sub(done);
+            if left > 0 && done > 0 && bytes_per_second > 0.0 {
                 let seconds = (left as f64 / bytes_per_second).min(1e7);
                 part(
                     4,
@@ -117,7 +129,7 @@ impl Seen {
                 );
             }
         } else {
-            part(9, format!("{} read", bytes(self.bytes)));
+            part(9, format!("{} read", bytes(done)));
         }
         if !self.dry_run {
             let in_flight = self.accepted.saturating_sub(self.acknowledged);
@@ -169,7 +181,8 @@ mod tests {
             inputs: 2,
             input: Some((0, "a.ndjson".to_owned())),
             bytes_total: Some(200_000_000),
-            bytes: 50_000_000,
+            bytes: 52_500_000,
+            checked: 1_050_000,
             accepted: 1_050_000,
             acknowledged: 1_000_000,
             rejected: 3,
@@ -186,10 +199,11 @@ mod tests {
         let mut seen = seen();
         assert_eq!(
             line(&seen, 10, None),
-            "25 % · 1,000,000 rows · 100,000 rows/s · 5.0 MB/s · 50.0 MB of 200.0 MB · 30 s left · 50,000 in flight · 3 rejected · input 1 of 2 · a.ndjson"
+            "25 % · 1,000,000 rows · 100,000 rows/s · 5.0 MB/s · 50.0 MB of 200.0 MB · 29 s left · 50,000 in flight · 3 rejected · input 1 of 2 · a.ndjson"
         );
         seen = Seen {
             bytes: 1_500,
+            checked: 7,
             acknowledged: 7,
             accepted: 7,
             reconnects: 1,
@@ -211,7 +225,7 @@ mod tests {
             (60, "25 % · 1,000,000 rows · 100,000 rows/s · 3 rejected"),
             (
                 80,
-                "25 % · 1,000,000 rows · 100,000 rows/s · 5.0 MB/s · 30 s left · 3 rejected",
+                "25 % · 1,000,000 rows · 100,000 rows/s · 5.0 MB/s · 29 s left · 3 rejected",
             ),
         ] {
             let line = line(&seen(), 10, Some(columns));

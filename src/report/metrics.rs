@@ -50,32 +50,32 @@ struct Figures {
 }
 
 impl Metrics {
-    /// Begins the file.
-    ///
-    /// # Errors
-    /// It cannot be written.
-    pub fn create(path: &Path, table: &str) -> Result<Self, Failure> {
+    /// The figures of a load into this table. Nothing is written yet.
+    pub fn new(path: &Path, table: &str) -> Self {
         let labels = format!("{{table=\"{}\"}}", escaped(table));
         let before = fs::read_to_string(path).unwrap_or_default();
         let last_success = before.lines().find_map(|line| {
             let value = line.strip_prefix(LAST_SUCCESS)?.strip_prefix(&labels)?;
             value.trim().parse().ok()
         });
-        let metrics = Self {
+        Self {
             path: path.to_owned(),
             labels,
             start: SystemTime::now(),
             last_success,
             state: Mutex::default(),
-        };
-        metrics.write(&Figures::default(), None).map_err(|e| {
-            Failure::new(
-                Kind::Output,
-                format!("--metrics-file cannot be written: {e}"),
-            )
-            .at(path.display().to_string(), None)
-        })?;
-        Ok(metrics)
+        }
+    }
+
+    /// Writes that the load has begun.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn begin(&self) -> Result<(), Failure> {
+        self.write(&Figures::default(), None).map_err(|e| {
+            let message = format!("--metrics-file cannot be written: {e}");
+            Failure::new(Kind::Output, message).at(self.path.display().to_string(), None)
+        })
     }
 
     /// Writes what is known while the load runs. Tells the first failure: a load does not end
@@ -133,10 +133,15 @@ impl Metrics {
 
     fn write(&self, figures: &Figures, exit_code: Option<u8>) -> io::Result<()> {
         let text = self.text(figures, exit_code, SystemTime::now());
-        let mut name = self.path.clone().into_os_string();
+        // A link stays one; a device or a pipe is written to, not replaced.
+        let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
+        if fs::metadata(&path).is_ok_and(|m| !m.is_file()) {
+            return fs::write(&path, text);
+        }
+        let mut name = path.clone().into_os_string();
         name.push(format!(".{}.tmp", std::process::id()));
         let temporary = PathBuf::from(name);
-        let written = fs::write(&temporary, text).and_then(|()| fs::rename(&temporary, &self.path));
+        let written = fs::write(&temporary, text).and_then(|()| fs::rename(&temporary, &path));
         if written.is_err() {
             let _ = fs::remove_file(&temporary);
         }

@@ -216,7 +216,9 @@ impl Reporter {
         let seen = seen.clone();
         let mut line = |columns| seen.line(self.start.elapsed(), &mut speed, columns);
         match &self.bar {
-            Some(bar) => bar.show(seen.bytes, seen.bytes_total, |columns| line(Some(columns))),
+            Some(bar) => bar.show(seen.bytes_done(), seen.bytes_total, |columns| {
+                line(Some(columns))
+            }),
             None => write_line(&line(None)),
         }
     }

@@ -1,6 +1,7 @@
 //! The summary of a load, for people and for scripts.
 
 use serde_json::{Value, json};
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::numbers::{bytes, count, rate};
 use crate::error::{Failure, Kind, exit};
@@ -147,7 +148,11 @@ impl<'o> Summary<'o> {
                 parts.push(format!("{} {what}", count(n)));
             }
         }
-        lines.push(format!("  rows     {}", parts.join(", ")));
+        let before = self.outcome.resumed_from.map_or(0, |r| r.rejected);
+        if before > 0 {
+            parts.push(format!("{} rejected by earlier runs", count(before)));
+        }
+        lines.extend(wrapped("rows", &parts));
         if let (Some(first), Some(last)) = self.offsets() {
             lines.push(format!("  offsets  {first} to {last}"));
         }
@@ -179,25 +184,21 @@ impl<'o> Summary<'o> {
             let title = if index == 0 { "reasons" } else { "" };
             let rows = count(seen.rows);
             let (source, line) = (&seen.source, seen.line);
-            lines.push(format!("  {title:<8} {rows} x {}", seen.reason));
+            lines.push(cut(&format!("  {title:<8} {rows} x {}", seen.reason)));
             let first = if seen.rows == 1 { "at" } else { "first at" };
-            lines.push(format!(
-                "  {:<8} {:<w$}   {first} {source}:{line}",
-                "",
-                "",
-                w = rows.len()
-            ));
+            let space = " ".repeat(rows.len() + 3);
+            let place = format!("{source}:{line}");
+            lines.push(tail(&format!("  {:<8} {space}{first} ", ""), &place));
         }
         if self.outcome.other_reasons > 0 {
             let others = count(self.outcome.other_reasons);
             lines.push(format!("  {:<8} {others} x for other reasons", ""));
         }
         if let Some(file) = &self.rejects_file
-            && records.rejected > 0
+            && self.rejected_in_all() > 0
         {
-            lines.push(format!("  rejects  {file}"));
+            lines.push(tail("  rejects  ", file));
         }
-        lines.iter_mut().for_each(shorten);
         lines.join("\n")
     }
 
@@ -218,14 +219,56 @@ impl<'o> Summary<'o> {
 /// The columns of the text.
 const COLUMNS: usize = 80;
 
-/// A line that would be too long ends in an ellipsis; what moves the cursor is written out.
-fn shorten(line: &mut String) {
-    *line = super::printable(line).replace('\n', "\\n");
-    if let Some((end, _)) = line.char_indices().nth(COLUMNS) {
-        let keep = line[..end].char_indices().nth(COLUMNS - 1);
-        line.truncate(keep.map_or(end, |(end, _)| end));
-        line.push('…');
+/// Parts behind a title, on as many lines as it takes.
+fn wrapped(title: &str, parts: &[String]) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = format!("  {title:<8}");
+    for (index, part) in parts.iter().enumerate() {
+        let comma = if index + 1 < parts.len() { "," } else { "" };
+        if index > 0 && line.len() + part.len() + comma.len() >= COLUMNS {
+            lines.push(std::mem::replace(&mut line, " ".repeat(10)));
+        }
+        line.push_str(&format!(" {part}{comma}"));
     }
+    lines.push(line);
+    lines
+}
+
+/// What moves the cursor is written out.
+fn one_line(text: &str) -> String {
+    super::printable(text).replace('\n', "\\n")
+}
+
+/// A line without what would be too much at its end.
+fn cut(line: &str) -> String {
+    let line = one_line(line);
+    if line.width() <= COLUMNS {
+        return line;
+    }
+    let mut width = 1;
+    let fits = line.chars().take_while(|c| {
+        width += c.width().unwrap_or(0);
+        width <= COLUMNS
+    });
+    fits.chain(['…']).collect()
+}
+
+/// A place behind its title, without what would be too much at its beginning: its end tells
+/// more.
+fn tail(title: &str, place: &str) -> String {
+    let place = one_line(place);
+    let room = COLUMNS.saturating_sub(title.width());
+    if place.width() <= room {
+        return format!("{title}{place}");
+    }
+    let mut width = 1;
+    let fits = place.chars().rev().take_while(|c| {
+        width += c.width().unwrap_or(0);
+        width <= room
+    });
+    let kept: Vec<char> = fits.collect();
+    let kept: String = kept.into_iter().rev().collect();
+    format!("{title}…{kept}")
 }
 
 fn counts(records: &Records) -> Value {
@@ -251,4 +294,27 @@ fn error(failure: &Failure) -> Value {
         "source": failure.place.as_ref().map(|p| &p.source),
         "line": failure.place.as_ref().and_then(|p| p.line),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_keep_to_their_columns_and_what_matters() {
+        let long = "x/".repeat(100) + "rows.ndjson:17";
+        let line = tail("  rejects  ", &long);
+        assert_eq!(line.width(), COLUMNS);
+        assert!(
+            line.ends_with("/rows.ndjson:17") && line.contains("  …x/"),
+            "{line}"
+        );
+        assert!(cut(&"漢字".repeat(30)).width() <= COLUMNS);
+        let parts: Vec<String> = (0..9).map(|i| format!("{i}23,456,789 rows")).collect();
+        let lines = wrapped("rows", &parts);
+        assert!(
+            lines.len() == 3 && lines.iter().all(|l| l.len() < COLUMNS),
+            "{lines:#?}"
+        );
+    }
 }

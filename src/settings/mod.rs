@@ -152,7 +152,7 @@ impl Service {
         );
         let (endpoint, from) = endpoint.ok_or_else(|| {
             missing("no Zerobus endpoint is given")
-                .hint("give --endpoint or set ZEROBUS_ENDPOINT; --local DIR needs none of them")
+                .hint("give --endpoint or set ZEROBUS_ENDPOINT; a load with --local DIR needs none")
         })?;
         let endpoint = Url::parse(&from.to_string(), &endpoint, args.allow_plaintext)?;
         shown.push(Shown::new("endpoint", &endpoint.text, &from));

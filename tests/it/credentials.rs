@@ -279,6 +279,50 @@ fn a_command_that_prints_tokens_is_run_again_when_one_expires() {
 }
 
 #[test]
+fn a_token_file_is_read_again_when_its_token_is_refused() {
+    let rig = Rig::new();
+    rig.file("rows.ndjson", (0..15_000).map(air_row).collect::<String>());
+    let drops = "drop:after=5000,times=2";
+    let server = rig.emulator(&["--auto-create", "--token-ttl", "1s", "--fault", drops]);
+    let command = minting(&rig, &server);
+    // Somebody keeps the file fresh, as Kubernetes does.
+    let renew = || {
+        let mut shell = Command::new("/bin/sh");
+        let output = shell
+            .args(["-c", &command])
+            .current_dir(rig.path())
+            .output();
+        let answer: Value = serde_json::from_slice(&output.unwrap().stdout).unwrap();
+        let new = rig.file("token.new", answer["access_token"].as_str().unwrap());
+        std::fs::rename(new, rig.path().join("token")).unwrap();
+    };
+    renew();
+    let flags = [
+        "--token-file",
+        "token",
+        "--rate-limit",
+        "5000",
+        "--table-check",
+        "off",
+    ];
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let ran = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                renew();
+                std::thread::sleep(std::time::Duration::from_millis(200));
+            }
+        });
+        let ran = load(&rig, &server, &flags, true);
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        ran
+    });
+    let summary = ran.exits(0).summary();
+    assert_eq!(summary["records"]["acked"], 15_000);
+    assert_eq!(summary["streams"][0]["reconnects"], 2);
+}
+
+#[test]
 fn a_jwt_is_exchanged_and_read_again_each_time() {
     let rig = Rig::new();
     rig.file("rows.ndjson", (0..1_000).map(air_row).collect::<String>());

@@ -152,6 +152,8 @@ fn the_completions_in_the_tree_are_those_of_the_binary() {
 #[test]
 fn help_has_examples_groups_and_defaults() {
     let rig = Rig::new();
+    insta::assert_snapshot!("help", rig.run(&["--help"]).exits(0).stdout);
+    insta::assert_snapshot!("doctor_help", rig.run(&["doctor", "-h"]).exits(0).stdout);
     insta::assert_snapshot!("ingest_help", rig.run(&["ingest", "-h"]).exits(0).stdout);
     insta::assert_snapshot!(
         "emulator_help",

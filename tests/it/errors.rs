@@ -240,7 +240,7 @@ fn settings_that_are_missing_or_unsafe() {
     assert_snapshot!(told(&rig, &ran), @"
     exit 1
     error: no Zerobus endpoint is given
-      hint: give --endpoint or set ZEROBUS_ENDPOINT; --local DIR needs none of them
+      hint: give --endpoint or set ZEROBUS_ENDPOINT; a load with --local DIR needs none
     ");
     assert_eq!(ran.summary()["error"]["kind"], "settings");
     let ran = rig

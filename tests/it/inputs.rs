@@ -87,13 +87,64 @@ fn what_names_no_file_is_a_failure() {
 }
 
 #[test]
-fn rejects_among_the_inputs_are_wrong_usage() {
+fn outputs_among_the_inputs_are_wrong_usage() {
     let rig = rig();
-    let flags = ["--max-errors", "5", "--rejects", "data/bad.ndjson", "data"];
-    rig.file("data/b.ndjson", "{\"temp\": \"x\"}\n");
-    rig.ingest(&flags).exits(3);
-    let ran = rig.ingest(&flags).exits(2);
-    assert!(ran.stderr.contains("also an INPUT"), "{ran:#?}");
+    for (flags, told) in [
+        (
+            &["--rejects", "data/bad.ndjson", "data"][..],
+            "would take for an INPUT",
+        ),
+        (
+            &["--rejects", "data/bad", "data"],
+            "data/bad.reasons.ndjson",
+        ),
+        (
+            &["--checkpoint", "data/cp.jsonl", "data/*.jsonl"],
+            "would take for an INPUT",
+        ),
+        (
+            &[
+                "--metrics-file",
+                "record.proto",
+                "--proto",
+                "record.proto",
+                "data",
+            ],
+            "which --proto reads",
+        ),
+    ] {
+        let mut command = rig.command(["ingest", "--local", "wh", "--table", crate::rig::AIR]);
+        if !flags.contains(&"--proto") {
+            command.args(["--proto", &crate::rig::sample("air_quality.proto")]);
+        } else {
+            rig.file(
+                "record.proto",
+                "syntax = \"proto3\"; message R { int32 temp = 1; }",
+            );
+        }
+        let ran = Ran::of(&command.args(flags).output().unwrap()).exits(2);
+        assert!(ran.stderr.contains(told), "{ran:#?}");
+    }
+    let hidden = ["--rejects", "data/_bad", "--checkpoint", "data/.cp", "data"];
+    rig.ingest(&hidden).exits(0);
+    // Twice is told.
+    let ran = rig.ingest(&["data", "./data/b.ndjson"]).exits(0);
+    assert!(ran.stderr.contains("is given twice"), "{ran:#?}");
+}
+
+#[test]
+fn a_dry_run_leaves_the_rejects_of_a_load_alone() {
+    let rig = rig();
+    rig.file("data/b.ndjson", "{\"temp\": \"x\"}\n{\"temp\": \"y\"}\n");
+    let flags = ["--rejects", "bad", "--checkpoint", "cp", "--resume", "data"];
+    rig.ingest(&[&flags[..], &["--max-errors", "1"]].concat())
+        .exits(4);
+    let more = [&flags[..], &["--max-errors", "5"]].concat();
+    rig.ingest(&[&more[..], &["--dry-run"]].concat()).exits(3);
+    assert!(!rig.path().join("bad.1").exists());
+    rig.ingest(&more).exits(3);
+    let rejects = std::fs::read_to_string(rig.path().join("bad")).unwrap();
+    assert_eq!(rejects.lines().count(), 2);
 }
 
 #[test]
@@ -106,6 +157,23 @@ fn a_directory_that_grows_is_loaded_on() {
     assert_eq!(ran.summary()["records"]["acked"], 10);
     assert_eq!(rig.ingest(&flags).exits(0).summary()["records"]["acked"], 0);
     assert_eq!(sorted_numbers(&rig.air_rows()), (0..70).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_load_of_a_directory_that_stops_tells_how_to_go_on() {
+    let rig = rig();
+    rig.file(
+        "data/b.ndjson",
+        format!("{}{{\"temp\": \"x\"}}\n", rows(0..5)),
+    );
+    let ran = rig.ingest(&["data"]).exits(4);
+    assert!(ran.stderr.contains(" ingest --skip 25 "), "{ran:#?}");
+    assert!(
+        ran.stderr.contains("as long as no file comes or goes"),
+        "{ran:#?}"
+    );
+    let ran = rig.ingest(&["data/b.ndjson"]).exits(4);
+    assert!(!ran.stderr.contains("as long as"), "{ran:#?}");
 }
 
 #[test]

@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::json;
+
+mod report;
+
+use report::{Report, Status};
 
 use super::grants;
 use super::record::declared;
@@ -11,128 +15,8 @@ use crate::client::{Connector, Network, Peer, RecordKind, Target, TokenSource};
 use crate::error::{Failure, Kind, exit};
 use crate::load::{lacks_privileges, service_failure};
 use crate::protocol::{Fault, FaultClass};
-use crate::report::printable;
 use crate::schema::{CatalogTable, RecordPlan, TableName, check, columns};
 use crate::settings::{Service, environment};
-
-/// How a step has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Status {
-    Ok,
-    Failed,
-    /// It depends on one that failed, or on what is not given.
-    Skipped,
-}
-
-struct Step {
-    name: &'static str,
-    status: Status,
-    /// Lines; the first one says it all.
-    detail: Vec<String>,
-    hint: Option<String>,
-}
-
-/// The steps so far.
-#[derive(Default)]
-struct Report {
-    steps: Vec<Step>,
-    settings: Vec<Value>,
-    grants: Vec<String>,
-}
-
-impl Report {
-    fn ok(&mut self, name: &'static str, detail: impl Into<String>) {
-        self.push(name, Status::Ok, vec![detail.into()], None);
-    }
-
-    fn skipped(&mut self, name: &'static str, why: &str) {
-        self.push(name, Status::Skipped, vec![why.to_owned()], None);
-    }
-
-    fn failed(&mut self, name: &'static str, failure: &Failure) {
-        let place = failure
-            .place
-            .as_ref()
-            .map_or(String::new(), |p| format!("{p}: "));
-        let mut detail = vec![format!("{place}{}", failure.message)];
-        detail.extend(failure.causes.iter().map(|c| format!("caused by: {c}")));
-        self.push(name, Status::Failed, detail, failure.hint.clone());
-    }
-
-    fn push(
-        &mut self,
-        name: &'static str,
-        status: Status,
-        detail: Vec<String>,
-        hint: Option<String>,
-    ) {
-        self.steps.push(Step {
-            name,
-            status,
-            detail,
-            hint,
-        });
-    }
-
-    fn is_well(&self) -> bool {
-        self.steps.iter().all(|step| step.status != Status::Failed)
-    }
-
-    fn text(&self) -> String {
-        let mut lines = Vec::new();
-        for step in &self.steps {
-            let mark = match step.status {
-                Status::Ok => '✓',
-                Status::Failed => '✗',
-                Status::Skipped => '-',
-            };
-            let mut detail = step.detail.iter();
-            let first = detail.next().map_or("", String::as_str);
-            lines.push(format!("{mark} {:<9} {first}", step.name));
-            lines.extend(detail.map(|line| format!("            {line}")));
-            lines.extend(
-                step.hint
-                    .iter()
-                    .map(|hint| format!("            hint: {hint}")),
-            );
-            if step.status == Status::Failed && matches!(step.name, "token" | "table" | "stream") {
-                lines.extend(self.grants.iter().map(|g| format!("              {g}")));
-            }
-        }
-        let failed = self.steps.iter().filter(|s| s.status == Status::Failed);
-        lines.push(match failed.map(|s| s.name).collect::<Vec<_>>() {
-            none if none.is_empty() => "all is well, as far as it was checked".to_owned(),
-            names => format!("to be mended: {}", names.join(", ")),
-        });
-        lines
-            .iter()
-            .map(|line| format!("{}\n", printable(line)))
-            .collect()
-    }
-
-    fn json(&self) -> String {
-        let step = |step: &Step| {
-            json!({
-                "name": step.name,
-                "status": match step.status {
-                    Status::Ok => "ok",
-                    Status::Failed => "failed",
-                    Status::Skipped => "skipped",
-                },
-                "detail": step.detail.join("\n"),
-                "hint": step.hint,
-            })
-        };
-        let steps: Vec<Value> = self.steps.iter().map(step).collect();
-        let report = json!({
-            "ok": self.is_well(),
-            "settings": self.settings,
-            "steps": steps,
-            "grants": self.grants,
-        });
-        format!("{report}\n")
-    }
-}
 
 pub(super) async fn run(args: DoctorArgs) -> Result<u8, Failure> {
     let mut report = Report::default();
