@@ -87,8 +87,12 @@ pub(super) struct Obtained {
 }
 
 /// The token in a file.
-pub(super) fn from_file(path: &Path) -> Result<Secret, Fault> {
-    Secret::read(path).map_err(|why| {
+pub(super) async fn from_file(path: &Path) -> Result<Secret, Fault> {
+    let file = path.to_owned();
+    // A file may be on a disk, or a pipe, that lets one wait.
+    let read = tokio::task::spawn_blocking(move || Secret::read(&file)).await;
+    let read = read.unwrap_or_else(|e| Err(e.to_string()));
+    read.map_err(|why| {
         let message = format!("{}: {why}", path.display());
         Fault::new(FaultClass::Credentials, message)
             .hint("check the file; it is read again whenever a token is needed")
@@ -129,7 +133,8 @@ pub(super) async fn from_command(command: &str, timeout: Duration) -> Result<Obt
         .map_err(|e| failed(format!("cannot be read: {e}")))?;
     if !status.success() {
         // What it prints to standard output may be a secret.
-        let words: Vec<&str> = printed.split_whitespace().collect();
+        let in_tokens = |c: char| c.is_ascii_alphanumeric() || "-._~+/=".contains(c);
+        let words: Vec<&str> = printed.split(|c| !in_tokens(c)).collect();
         let said: String = hide(said.trim(), &words)
             .chars()
             .take(SAID_CHARS_MAX)

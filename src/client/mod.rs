@@ -21,7 +21,7 @@ pub use driver::{Ended, Event, run};
 pub(crate) use network::is_loopback;
 pub use network::{Network, Proxies};
 pub use probe::Peer;
-pub use secret::Secret;
+pub use secret::{Secret, read_bounded};
 pub use token::{Shown, TokenSource, WorkspaceId};
 
 /// How the client names itself to servers.

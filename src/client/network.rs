@@ -30,6 +30,16 @@ pub struct Proxies {
     pub bypass: String,
 }
 
+impl Proxies {
+    /// Whether the URL is that of a proxy. One that is not would be passed over.
+    pub fn is_usable(&self) -> bool {
+        let everything = Matcher::builder().http(self.url.clone()).build();
+        everything
+            .intercept(&Uri::from_static("http://example.com"))
+            .is_some()
+    }
+}
+
 impl std::fmt::Debug for Proxies {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Proxies except {:?}", self.bypass)
@@ -119,6 +129,17 @@ impl Network {
     /// Where the proxy is that leads to this endpoint, as it may be shown.
     pub fn proxy_to(&self, endpoint: &str) -> Option<String> {
         let proxy = self.intercept(&endpoint.parse().ok()?)?;
+        let uri = proxy.uri();
+        Some(format!("{}://{}", uri.scheme_str()?, authority(uri)?))
+    }
+
+    /// The same for the workspace, by the rules of the HTTP client.
+    pub fn http_proxy_to(&self, url: &str) -> Option<String> {
+        let uri: Uri = url.parse().ok()?;
+        if uri.host().is_some_and(is_loopback) {
+            return None;
+        }
+        let proxy = Matcher::from_system().intercept(&uri)?;
         let uri = proxy.uri();
         Some(format!("{}://{}", uri.scheme_str()?, authority(uri)?))
     }

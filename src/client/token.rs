@@ -124,13 +124,24 @@ impl TokenSource {
         if let Some(token) = cached(Cached::is_fresh, &self.cached) {
             return Ok((self.shown(token), false));
         }
-        match self.obtain().await {
+        let obtained = self.obtain().await;
+        match obtained.and_then(|token| self.checked(token)) {
             Ok(token) => Ok((self.shown(token), true)),
             Err(fault) => match cached(Cached::is_good, &self.cached) {
                 Some(token) => Ok((self.shown(token), false)),
                 None => Err(fault),
             },
         }
+    }
+
+    /// A token that a header can hold.
+    fn checked(&mut self, token: Secret) -> Result<Secret, Fault> {
+        if token.expose().bytes().all(|b| matches!(b, b' '..=b'~')) {
+            return Ok(token);
+        }
+        self.cached = None;
+        let message = "the token holds a line's end or another character that no header can hold";
+        Err(Fault::new(FaultClass::Credentials, message).hint(self.credentials.hint()))
     }
 
     fn shown(&self, token: Secret) -> Shown {
@@ -164,7 +175,7 @@ impl TokenSource {
         let (token, life) = match self.credentials.clone() {
             // There is no fresher one.
             Credentials::Token(token) => return Ok(token),
-            Credentials::TokenFile(file) => (from_file(&file)?, None),
+            Credentials::TokenFile(file) => (from_file(&file).await?, None),
             Credentials::TokenCommand(command) => {
                 let obtained = from_command(&command, COMMAND_TIMEOUT).await?;
                 (obtained.token, obtained.life)
@@ -181,7 +192,7 @@ impl TokenSource {
                 }
             }
             Credentials::Federated { client_id, file } => {
-                let subject = from_file(&file)?;
+                let subject = from_file(&file).await?;
                 let mut grant = vec![
                     ("grant_type", TOKEN_EXCHANGE.to_owned()),
                     ("subject_token", subject.expose().to_owned()),
@@ -206,7 +217,7 @@ impl TokenSource {
         authorize: impl FnOnce(RequestBuilder) -> RequestBuilder,
         subject: Option<&Secret>,
     ) -> Result<(Secret, Option<Duration>), Fault> {
-        let id = self.workspace_id().await;
+        let id = self.workspace_id().await?;
         let mut form = grant.to_vec();
         form.extend([
             ("scope", "all-apis".to_owned()),
@@ -234,25 +245,32 @@ impl TokenSource {
     }
 
     /// The workspace's id; the workspace tells it, if it can, to whom it is not given.
-    pub async fn workspace_id(&mut self) -> String {
+    ///
+    /// # Errors
+    /// The workspace cannot be asked for now: another id would be refused for good.
+    pub async fn workspace_id(&mut self) -> Result<String, Fault> {
         if let WorkspaceId::Asked { or_else } = &self.workspace_id {
-            let told = tokio::time::timeout(DISCOVERY_TIMEOUT, self.discover()).await;
-            let id = told.ok().flatten().unwrap_or_else(|| or_else.clone());
+            let told = self.discover().await?;
+            let id = told.unwrap_or_else(|| or_else.clone());
             self.workspace_id = WorkspaceId::Known(id);
         }
-        self.workspace_id.shown().to_owned()
+        Ok(self.workspace_id.shown().to_owned())
     }
 
-    async fn discover(&self) -> Option<String> {
-        let url = self.url(&[".well-known", "databricks-config"]).ok()?;
-        let answer = self.http.get(url.clone()).send().await.ok()?;
-        let answer = read(&url, answer, ANSWER_BYTES_MAX).await.ok()?;
-        let answer: Value = serde_json::from_slice(&answer.body).ok()?;
-        match &answer["workspace_id"] {
-            Value::String(id) => (!id.is_empty()).then(|| id.clone()),
-            Value::Number(id) => Some(id.to_string()),
-            _ => None,
+    async fn discover(&self) -> Result<Option<String>, Fault> {
+        let url = self.url(&[".well-known", "databricks-config"])?;
+        let request = self.http.get(url.clone()).timeout(DISCOVERY_TIMEOUT);
+        let answer = request.send().await.map_err(|e| no_answer(&url, e))?;
+        let answer = read(&url, answer, ANSWER_BYTES_MAX).await?;
+        if answer.status.is_server_error() || answer.status == StatusCode::TOO_MANY_REQUESTS {
+            return Err(answer.fault(&url, ""));
         }
+        let told: Option<Value> = serde_json::from_slice(&answer.body).ok();
+        Ok(match told.as_ref().map(|told| &told["workspace_id"]) {
+            Some(Value::String(id)) if !id.is_empty() => Some(id.clone()),
+            Some(Value::Number(id)) => Some(id.to_string()),
+            _ => None,
+        })
     }
 
     /// A URL of the workspace.
@@ -293,7 +311,7 @@ impl TokenSource {
 
 const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
-/// How long the workspace may take to tell its id, which serves without as well.
+/// How long the workspace may take to tell its id.
 const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The privileges that writing to a table needs, as the token endpoint wants them named. A

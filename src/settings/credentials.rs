@@ -53,9 +53,11 @@ pub(super) fn resolve(
             (None, Some((_, have)), _) => return Err(half(layer, 0, have, &layers, index)),
             (_, None, Some((file, from))) => return Ok(federated(&layers, file, from)),
             (Some((_, have)), None, None) => {
-                let secret_elsewhere = layers.iter().any(|l| l.secret.is_some());
-                match layers.iter().find_map(|l| l.federated.as_ref()) {
-                    Some((file, from)) if !secret_elsewhere => {
+                let others = layers.iter().enumerate().filter(|(i, _)| *i != index);
+                let mut others = others.map(|(_, l)| l);
+                let next = others.find(|l| l.secret.is_some() || l.federated.is_some());
+                match next.map(|l| (&l.secret, &l.federated)) {
+                    Some((None, Some((file, from)))) => {
                         return Ok(federated(&layers, file, from));
                     }
                     _ => return Err(half(layer, 1, have, &layers, index)),
@@ -129,8 +131,10 @@ fn of_flags(args: &ServiceArgs, warnings: &mut Vec<String>) -> Result<Layer, Fai
             Some((Credentials::Token(token), Origin::Flag("--token")))
         }
         (_, Some(file), _) => {
-            // Told now, and not once everything else is settled.
-            secret_file(file)?;
+            // Told now, and not once everything else is settled. A pipe is read once, later.
+            if std::fs::metadata(file).map_or(true, |m| m.is_file()) {
+                secret_file(file)?;
+            }
             let credentials = Credentials::TokenFile(file.clone());
             Some((credentials, Origin::Flag("--token-file")))
         }
@@ -155,7 +159,8 @@ fn of_flags(args: &ServiceArgs, warnings: &mut Vec<String>) -> Result<Layer, Fai
     let federated = args.federated_token_file.as_ref();
     Ok(Layer {
         token,
-        id: (args.client_id.clone()).map(|id| (id, Origin::Flag("--client-id"))),
+        id: (args.client_id.clone().filter(|id| !id.trim().is_empty()))
+            .map(|id| (id, Origin::Flag("--client-id"))),
         secret,
         federated: federated.map(|f| (f.clone(), Origin::Flag("--federated-token-file"))),
         names: ["--client-id", "--client-secret-file (or --client-secret)"],
@@ -170,7 +175,10 @@ fn filled(flag: &str, secret: Secret) -> Result<Secret, Failure> {
 }
 
 fn of_environment(env: Environment<'_>) -> Layer {
-    let given = |name: &'static str| Some((env(name)?, Origin::Variable(name)));
+    let given = |name: &'static str| {
+        let value = env(name).filter(|value| !value.trim().is_empty())?;
+        Some((value, Origin::Variable(name)))
+    };
     let token = given("ZEROBUS_TOKEN");
     Layer {
         token: token.map(|(token, from)| (Credentials::Token(Secret::new(token.trim())), from)),

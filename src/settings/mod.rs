@@ -12,7 +12,7 @@ use profile::Profile;
 use url::Url;
 
 use crate::cli::ServiceArgs;
-use crate::client::{Credentials, Network, Proxies, WorkspaceId};
+use crate::client::{Credentials, Network, Proxies, WorkspaceId, read_bounded};
 use crate::error::{Failure, Kind};
 
 /// Where the service is and who asks.
@@ -113,7 +113,10 @@ impl Sources<'_> {
         variables: &[&'static str],
         key: Option<&'static str>,
     ) -> Option<(String, Origin)> {
-        if let (name, Some(value)) = flag {
+        // As a variable, a flag that is empty is not given.
+        if let (name, Some(value)) = flag
+            && !value.trim().is_empty()
+        {
             return Some((value.clone(), Origin::Flag(name)));
         }
         let variable = || {
@@ -264,7 +267,7 @@ fn network(
     let mut network = Network::default();
     if let Some(file) = &args.ca_cert {
         let path = file.display().to_string();
-        let pem = std::fs::read(file).map_err(|e| {
+        let pem = read_bounded(file).map_err(|e| {
             missing(&format!("--ca-cert cannot be read: {e}")).at(path.clone(), None)
         })?;
         network = network.trust(&pem).map_err(|why| {
@@ -294,11 +297,18 @@ fn network(
         let cases = names
             .iter()
             .flat_map(|n| [(*n).to_owned(), n.to_ascii_uppercase()]);
-        cases.into_iter().find_map(|name| env(&name))
+        cases.into_iter().find_map(|name| Some((env(&name)?, name)))
     };
-    if let Some(url) = first(&["grpc_proxy", "https_proxy", "http_proxy"]) {
-        let bypass = first(&["no_grpc_proxy", "no_proxy"]).unwrap_or_default();
-        network.proxies = Some(Proxies { url, bypass });
+    if let Some((url, variable)) = first(&["grpc_proxy", "https_proxy", "http_proxy"]) {
+        let bypass = first(&["no_grpc_proxy", "no_proxy"]);
+        let bypass = bypass.map_or(String::new(), |(bypass, _)| bypass);
+        let proxies = Proxies { url, bypass };
+        if !proxies.is_usable() {
+            // Not shown: it may hold a password.
+            let message = format!("{variable} is not the URL of a proxy");
+            return Err(missing(&message).hint("expected such as http://proxy.example.com:3128"));
+        }
+        network.proxies = Some(proxies);
     }
     Ok(network)
 }

@@ -57,13 +57,13 @@ impl Profile {
             Ok(text) => text,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
                 return match named {
-                    Some((name, by)) => {
+                    Some((name, by)) if name != DEFAULT || by == "--profile" => {
                         let why = format!("is looked for in {shown}, which does not exist");
                         Err(missing(&name, by, why).hint(
                             "make it with `databricks configure`, or name another file by DATABRICKS_CONFIG_FILE",
                         ))
                     }
-                    None => Ok(Self::default()),
+                    Some(_) | None => Ok(Self::default()),
                 };
             }
             Err(e) => {
@@ -85,7 +85,8 @@ impl Profile {
         };
         let named = named.or_else(|| chosen().map(|n| (n.clone(), "default_profile")));
         let (name, by) = named.unwrap_or_else(|| (DEFAULT.to_owned(), ""));
-        let Some(values) = sections.remove(&name) else {
+        let found = sections.remove(&name).filter(|_| name != SETTINGS);
+        let Some(values) = found else {
             if by.is_empty() || (name == DEFAULT && by != "--profile") {
                 return Ok(Self::default());
             }
@@ -145,13 +146,25 @@ fn parse(text: &str) -> Result<HashMap<String, HashMap<String, String>>, Option<
         line.and_then(|line| line.parse().ok())
     })?;
     let lower = |(key, value): (String, Option<String>)| {
-        (key.to_ascii_lowercase(), value.unwrap_or_default())
+        let value = value.unwrap_or_default();
+        (key.to_ascii_lowercase(), bare(&value).to_owned())
     };
     let section = |(name, values): (String, _)| {
         let values = HashMap::into_iter(values).map(lower).collect();
         (name, values)
     };
     Ok(sections.into_iter().map(section).collect())
+}
+
+/// A value without a comment behind it, and without quotes around it. A `#` or `;` that no
+/// space precedes is part of it.
+fn bare(value: &str) -> &str {
+    let ends = [" ;", " #", "\t;", "\t#"]
+        .iter()
+        .filter_map(|c| value.find(c));
+    let value = value[..ends.min().unwrap_or(value.len())].trim();
+    let unquoted = |quote| value.strip_prefix(quote)?.strip_suffix(quote);
+    unquoted('"').or_else(|| unquoted('\'')).unwrap_or(value)
 }
 
 #[cfg(test)]
@@ -183,6 +196,9 @@ mod tests {
         let profile = load(FILE, Some("prod"), &[]).unwrap();
         assert_eq!(profile.get("host").as_deref(), Some("https://b"));
         assert_eq!(profile.get("client_id"), None, "empty is absent");
+        assert_eq!(bare("\"https://a\" ; mine"), "https://a");
+        assert_eq!(bare("id # mine"), "id");
+        assert_eq!(bare("a#b;c'"), "a#b;c'");
         assert_eq!(profile.get("client_secret"), None, "nothing is inherited");
     }
 
@@ -210,6 +226,9 @@ mod tests {
         assert!(error(chosen, None, &[]).contains("(default_profile)"));
         let elsewhere = [("DATABRICKS_CONFIG_FILE", "~/none")];
         assert!(load(FILE, None, &elsewhere).is_ok());
+        let by_variable = [elsewhere[0], ("DATABRICKS_CONFIG_PROFILE", "DEFAULT")];
+        assert!(load(FILE, None, &by_variable).is_ok());
+        assert!(load("[__settings__]\n", Some("__settings__"), &[]).is_err());
         let named = error(FILE, Some("prod"), &elsewhere);
         assert!(named.contains("HOME/none, which does not exist"), "{named}");
         let broken = error("[DEFAULT]\n[prod\nclient_secret = s3cret", None, &[]);

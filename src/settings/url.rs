@@ -22,15 +22,24 @@ impl Url {
         }
         let bad = |what: &str| Failure::new(Kind::Settings, format!("{place} \"{given}\" {what}"));
         let (scheme, rest) = given.split_once("://").unwrap_or(("https", given));
+        let scheme = scheme.to_ascii_lowercase();
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        let host = match authority.strip_prefix('[') {
-            Some(v6) => v6.split(']').next().unwrap_or_default(),
-            None => authority.split(':').next().unwrap_or_default(),
+        let authority = authority.to_ascii_lowercase();
+        let (host, port) = match authority.strip_prefix('[') {
+            Some(v6) => v6.split_once(']').unwrap_or((v6, "")),
+            None => match authority.find(':') {
+                Some(colon) => authority.split_at(colon),
+                None => (authority.as_str(), ""),
+            },
         };
         if host.is_empty() || host.contains(char::is_whitespace) {
             return Err(bad("names no host"));
         }
-        match scheme {
+        let number = port.strip_prefix(':').map(str::parse::<u16>);
+        if !port.is_empty() && !matches!(number, Some(Ok(1..))) {
+            return Err(bad("has no port that there is, expected 1 to 65535"));
+        }
+        match scheme.as_str() {
             "https" => {}
             "http" if allow_plaintext || crate::client::is_loopback(host) => {}
             "http" => {
@@ -94,6 +103,20 @@ mod tests {
             assert_eq!(url.workspace_id.as_deref(), Some("123"), "{given}");
         }
         assert_eq!(parsed("a.b?o=x").workspace_id, None);
+    }
+
+    #[test]
+    fn hosts_and_ports_that_there_are() {
+        let of = |given: &str| Url::parse("--endpoint", given, false).map(|url| url.text);
+        assert_eq!(
+            of("HTTPS://A.example:8443").unwrap(),
+            "https://a.example:8443"
+        );
+        assert_eq!(of("http://LOCALHOST:1").unwrap(), "http://localhost:1");
+        assert_eq!(of("http://[::1]:1").unwrap(), "http://[::1]:1");
+        for bad in ["h:99999", "h:abc", "h:0", "h:", "[::1]x", ":1"] {
+            assert!(of(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -268,6 +268,10 @@ fn a_command_that_prints_tokens_is_run_again_when_one_expires() {
             "echo not the token; echo s3cret-word is not it >&2; echo s3cret-word; exit 3",
             "has failed with exit status: 3: *** is not it",
         ),
+        (
+            "echo '{\"access_token\":\"s3cret-in-json\"}'; echo s3cret-in-json is refused >&2; exit 1",
+            "exit status: 1: *** is refused",
+        ),
         ("exit 0", "has printed nothing"),
         ("echo two words", "has printed several words"),
     ] {
@@ -398,6 +402,12 @@ fn streams_go_through_a_proxy_and_its_password_is_not_told() {
     );
     assert!(!ran.stderr.contains("s3cret"), "{ran:#?}");
     through("no_proxy", "*").exits(5);
+    let ran = through("https_proxy", ":::u:s3cret@").exits(1);
+    assert!(
+        ran.stderr.contains("https_proxy is not the URL of a proxy"),
+        "{ran:#?}"
+    );
+    assert!(!ran.stderr.contains("s3cret"), "{ran:#?}");
 }
 
 /// A proxy that leads every CONNECT with the right password to this server.
@@ -422,6 +432,95 @@ fn connect_proxy(server: String) -> String {
         }
     });
     address
+}
+
+#[test]
+fn tokens_come_through_pipes_and_are_looked_at() {
+    let rig = Rig::new();
+    rig.file("rows.ndjson", air_row(1));
+    rig.file("token", "a-token-of-some-length\n");
+    rig.file("broken", "a-token-of\nsome-length\n");
+    let server = rig.emulator(&["--auto-create", "--no-auth"]);
+    let mut command = Command::new("bash");
+    command.args([
+        "-c",
+        "exec \"$0\" \"$@\" --token-file <(cat token)",
+        crate::rig::ZEROBUS,
+    ]);
+    command.args([
+        "ingest",
+        "--table",
+        AIR,
+        "--proto",
+        &sample("air_quality.proto"),
+    ]);
+    command.args(["--table-check", "off", "rows.ndjson"]);
+    command
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .current_dir(rig.path());
+    command.env("ZEROBUS_ENDPOINT", server.url());
+    Ran::of(&command.output().unwrap()).exits(0);
+    let ran = load(&rig, &server, &["--token-file", "broken"], true).exits(1);
+    assert!(
+        ran.stderr.contains("the token holds a line's end"),
+        "{ran:#?}"
+    );
+    // Nobody ever writes to it.
+    let made = Command::new("mkfifo").arg(rig.path().join("pipe")).status();
+    assert!(made.unwrap().success());
+    let ran = load(&rig, &server, &["--token-file", "pipe"], true).exits(1);
+    assert!(ran.stderr.contains("nothing came within 10 s"), "{ran:#?}");
+}
+
+#[test]
+fn the_workspace_is_asked_again_for_its_id_if_it_fails() {
+    use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let workspace = format!("http://{}", listener.local_addr().unwrap());
+    let (seen, bodies) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for (asked, tcp) in listener.incoming().enumerate() {
+            let mut tcp = BufReader::new(tcp.unwrap());
+            let mut head = String::new();
+            while tcp.read_line(&mut head).unwrap() > 2 {}
+            let length = head
+                .lines()
+                .find_map(|l| l.strip_prefix("content-length: "));
+            let mut body = vec![0; length.map_or(0, |n| n.parse().unwrap())];
+            tcp.read_exact(&mut body).unwrap();
+            let (status, answer) = match head.starts_with("GET /.well-known/databricks-config") {
+                true if asked == 0 => ("503 Busy", "{}"),
+                true => ("200 OK", "{\"workspace_id\": 777}"),
+                false => ("200 OK", "{\"access_token\": \"t\", \"expires_in\": 60}"),
+            };
+            if !body.is_empty() {
+                let _ = seen.send(String::from_utf8(body).unwrap());
+            }
+            let length = answer.len();
+            let answer = format!(
+                "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{answer}"
+            );
+            let _ = tcp.get_mut().write_all(answer.as_bytes());
+        }
+    });
+    let rig = Rig::new();
+    rig.file("rows.ndjson", air_row(1));
+    rig.file("secret", "s3cret-of-me");
+    let proto = sample("air_quality.proto");
+    let mut command = rig.command(["ingest", "--table", AIR, "--proto", &proto]);
+    // No number in front, and nobody there.
+    command.args([
+        "--endpoint",
+        "http://dbc-1.localhost:1",
+        "--allow-plaintext",
+    ]);
+    command.args(["--workspace-url", &workspace, "--table-check", "off"]);
+    command.args(["--client-id", "me", "--client-secret-file", "secret"]);
+    command.args(["--recovery-backoff", "10ms", "rows.ndjson"]);
+    Ran::of(&command.output().unwrap()).exits(5);
+    let body = bodies.recv().unwrap();
+    assert!(body.contains("workspaces%2F777%2F"), "{body}");
 }
 
 #[test]

@@ -180,6 +180,40 @@ fn missing_privileges_are_told_as_statements_to_paste() {
 }
 
 #[test]
+fn a_workspace_that_never_answers_is_given_up_and_signals_end_it() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let mut held = Vec::new();
+        for tcp in listener.incoming() {
+            held.push(tcp);
+        }
+    });
+    let rig = Rig::new();
+    let server = rig.emulator(&["--create", &create()]);
+    let ran = doctor(&rig, &server, &["--workspace-url", &silent]);
+    assert_eq!(failed(&ran), ["ws tls"]);
+    // What it has started ends with it.
+    let mut command = rig.command(["doctor", "--table", AIR, "--token-command"]);
+    command.arg("echo $$ > pid; sleep 1000");
+    let mut child = command.envs(server.env.clone()).spawn().unwrap();
+    let pid = loop {
+        let pid = std::fs::read_to_string(rig.path().join("pid")).unwrap_or_default();
+        if pid.ends_with('\n') {
+            break pid.trim().to_owned();
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    };
+    crate::rig::signal(&child, "INT");
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let state = format!("/proc/{pid}/stat");
+    let is_dead = || std::fs::read_to_string(&state).map_or(true, |s| s.contains(") Z "));
+    while !is_dead() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}
+
+#[test]
 fn a_stream_that_is_refused() {
     let rig = Rig::new();
     let fault = "fail:at=create,status=INTERNAL,message=no streams today";

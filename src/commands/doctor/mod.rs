@@ -1,6 +1,7 @@
 //! `zerobus doctor`: what a load depends on, step by step, each with what to do if it fails.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -11,16 +12,21 @@ use report::{Report, Status};
 use super::grants;
 use super::record::declared;
 use crate::cli::{DoctorArgs, OutputArg};
-use crate::client::{Connector, Network, Peer, RecordKind, Target, TokenSource};
+use crate::client::{Connector, Network, Peer, RecordKind, Target, TokenSource, WorkspaceId};
 use crate::error::{Failure, Kind, exit};
-use crate::load::{lacks_privileges, service_failure};
+use crate::load::{Signals, lacks_privileges, service_failure};
 use crate::protocol::{Fault, FaultClass};
 use crate::schema::{CatalogTable, RecordPlan, TableName, check, columns};
 use crate::settings::{Service, environment};
 
 pub(super) async fn run(args: DoctorArgs) -> Result<u8, Failure> {
+    let mut signals = Signals::listen();
     let mut report = Report::default();
-    examine(&args, &mut report).await;
+    let examined = async {
+        examine(&args, &mut report).await;
+        Ok(())
+    };
+    signals.unless_interrupted(examined).await?;
     super::print(&match args.output {
         OutputArg::Text => report.text(),
         OutputArg::Json => report.json(),
@@ -53,7 +59,12 @@ async fn examine(args: &DoctorArgs, report: &mut Report) {
     )
     .await;
     let workspace_reached = match &service.workspace_url {
-        Some(url) if is_same(url, &service.endpoint) => is_reached,
+        Some(url)
+            if is_same(url, &service.endpoint)
+                && service.network.proxy_to(url) == service.network.http_proxy_to(url) =>
+        {
+            is_reached
+        }
         Some(url) => reach(Server::Workspace, url, &service.network, report).await,
         None => {
             report.skipped("workspace", "none is given, and a token needs none");
@@ -77,8 +88,18 @@ async fn examine(args: &DoctorArgs, report: &mut Report) {
         Ok(tokens) => tokens,
         Err(fault) => return report.failed("token", &service_failure(&fault)),
     };
-    match tokens.token().await {
-        Ok(_) => report.ok("token", format!("to write to {table}")),
+    let patience = service.credentials.patience();
+    match in_time(tokens.token(), patience).await {
+        Ok(_) if service.credentials.needs_workspace() => {
+            let asked = matches!(service.workspace_id, WorkspaceId::Asked { .. });
+            let id = tokens.workspace_id().await.ok().filter(|_| asked);
+            let workspace = id.map_or(String::new(), |id| format!(" in workspace {id}"));
+            report.ok("token", format!("to write to {table}{workspace}"));
+        }
+        Ok(_) => report.ok(
+            "token",
+            "one is given; table and stream tell whether it is good",
+        ),
         Err(fault) => {
             refused("token", &fault, table, &service, report);
             return;
@@ -86,7 +107,7 @@ async fn examine(args: &DoctorArgs, report: &mut Report) {
     }
     let mut known = None;
     if workspace_reached {
-        match tokens.fetch_table().await {
+        match in_time(tokens.fetch_table(), patience).await {
             Ok(found) => {
                 let columns = found.columns.len();
                 report.ok("table", format!("{table}: {columns} columns"));
@@ -124,6 +145,19 @@ async fn examine(args: &DoctorArgs, report: &mut Report) {
         ),
         Err(fault) => refused("stream", &fault, table, &service, report),
     }
+}
+
+/// How long a step may take that has no limit of its own.
+const STEP_TIMEOUT: Duration = Duration::from_secs(15);
+
+async fn in_time<T>(
+    step: impl Future<Output = Result<T, Fault>>,
+    patience: Duration,
+) -> Result<T, Fault> {
+    let timeout = STEP_TIMEOUT + patience;
+    let late = || Fault::transient(format!("no answer within {} s", timeout.as_secs()));
+    let ended = tokio::time::timeout(timeout, step).await;
+    ended.unwrap_or_else(|_| Err(late()))
 }
 
 /// Each setting and where it comes from.
@@ -164,12 +198,18 @@ impl Server {
     }
 }
 
+const CHECK_PROXY: &str =
+    "check grpc_proxy, https_proxy and http_proxy; no_grpc_proxy and no_proxy go without";
+
 /// Name, connection and handshake. Tells whether all of it works.
 async fn reach(server: Server, url: &str, network: &Network, report: &mut Report) -> bool {
     let ([dns, tcp, tls], check) = server.steps();
     let unreachable =
         |message: String, hint: &str| Failure::new(Kind::Unavailable, message).hint(hint);
-    let proxy = network.proxy_to(url);
+    let proxy = match server {
+        Server::Endpoint => network.proxy_to(url),
+        Server::Workspace => network.http_proxy_to(url),
+    };
     let through = match &proxy {
         Some(proxy) => format!(" (the proxy to {url}: {proxy})"),
         None => String::new(),
@@ -197,10 +237,7 @@ async fn reach(server: Server, url: &str, network: &Network, report: &mut Report
         Err(why) => {
             let message = format!("{host}:{port}{through} does not answer: {why}");
             let hint = match proxy {
-                Some(_) => {
-                    "check grpc_proxy or https_proxy; no_grpc_proxy or no_proxy goes without"
-                        .to_owned()
-                }
+                Some(_) => CHECK_PROXY.to_owned(),
                 None => format!(
                     "{check}, and that no firewall is between; a proxy is given by https_proxy"
                 ),
@@ -219,7 +256,12 @@ async fn reach(server: Server, url: &str, network: &Network, report: &mut Report
         Err(fault) => {
             let mut failure = service_failure(&fault);
             if fault.class != FaultClass::Untrusted {
-                failure = unreachable(fault.message, check);
+                let hint = match (fault.hint.filter(|_| proxy.is_some()), &proxy) {
+                    (Some(hint), _) => hint,
+                    (None, Some(_)) => CHECK_PROXY,
+                    (None, None) => check,
+                };
+                failure = unreachable(fault.message, hint);
             }
             report.failed(tls, &failure);
             return false;
