@@ -82,3 +82,28 @@ fn failure_of_class(fault: &Fault) -> Failure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_the_service_are_explained() {
+        let of = |class, text: &str| service_failure(&Fault::new(class, text));
+        let refused = of(
+            FaultClass::Credentials,
+            "PermissionDenied: principal x lacks privileges. Error Code: 4024",
+        );
+        assert!(
+            refused
+                .hint
+                .as_ref()
+                .is_some_and(|h| h.contains("default storage"))
+        );
+        assert!(lacks_privileges(&refused));
+        let unknown = of(FaultClass::Credentials, "Unauthenticated: token 40245");
+        assert!(!lacks_privileges(&unknown));
+        let descriptor = of(FaultClass::Invalid, "InvalidArgument: Error Code: 4033");
+        assert!(descriptor.hint.is_some_and(|h| h.contains("please report")));
+    }
+}
