@@ -25,8 +25,8 @@ impl Secret {
         &self.0
     }
 
-    /// The secret in a file, without the space around it. A pipe is waited for, for
-    /// [`PIPE_TIMEOUT`] at the most.
+    /// The secret in a file, without the space around it. A pipe is waited for,
+    /// 10 s at the most.
     ///
     /// # Errors
     /// What is wrong with the file.
