@@ -60,6 +60,9 @@ fn every_command_of_the_readme_runs() {
     let readings = crate::table::rows(&rig.path().join("shop/main/default/readings"));
     assert_eq!(readings.len(), 6, "{stdout}");
     assert!(stdout.contains("2026-01-31T23:59:59.250Z"), "{stdout}");
+    // Interrupted or not, 40,000 rows were settled in two runs.
+    let checkpoint = std::fs::read_to_string(rig.path().join("many.cp")).unwrap();
+    assert!(checkpoint.contains("40000"), "{checkpoint}");
 }
 
 /// The commands of the samples for cron and systemd name flags that there are.
