@@ -144,7 +144,7 @@ impl Service {
         let mut warnings = Vec::new();
         let sources = Sources {
             env,
-            profile: Profile::load(args.profile.as_deref(), env)?,
+            profile: Profile::load(args.profile.as_deref(), env, &mut warnings)?,
             profile_first: args.profile.is_some(),
         };
         let mut shown = Vec::new();

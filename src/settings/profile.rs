@@ -29,8 +29,13 @@ impl Profile {
     /// `--profile`.
     ///
     /// # Errors
-    /// A profile that is named and is not there; a file that cannot be read.
-    pub(super) fn load(flag: Option<&str>, env: Environment<'_>) -> Result<Self, Failure> {
+    /// A profile that is named and is not there, or in a file that cannot be read. Where none
+    /// is named such a file is a warning: it may not be needed.
+    pub(super) fn load(
+        flag: Option<&str>,
+        env: Environment<'_>,
+        warnings: &mut Vec<String>,
+    ) -> Result<Self, Failure> {
         let named = match flag {
             Some(name) => Some((name.to_owned(), "--profile")),
             None => env("DATABRICKS_CONFIG_PROFILE").map(|n| (n, "DATABRICKS_CONFIG_PROFILE")),
@@ -68,17 +73,19 @@ impl Profile {
             }
             Err(e) => {
                 let message = format!("the file of profiles cannot be read: {e}");
-                return Err(Failure::new(Kind::Settings, message).at(shown.to_string(), None));
+                let failure = Failure::new(Kind::Settings, message).at(shown.to_string(), None);
+                return unread(failure, named.is_some(), warnings);
             }
         };
-        let mut sections = parse(&text).map_err(|line| {
-            // The line itself is not shown: it may hold a secret.
-            Failure::new(
-                Kind::Settings,
-                "is no file of profiles, expected [NAME] and KEY = VALUE",
-            )
-            .at(shown.to_string(), line)
-        })?;
+        let mut sections = match parse(&text) {
+            Ok(sections) => sections,
+            Err(line) => {
+                // The line itself is not shown: it may hold a secret.
+                let message = "is no file of profiles, expected [NAME] and KEY = VALUE";
+                let failure = Failure::new(Kind::Settings, message).at(shown.to_string(), line);
+                return unread(failure, named.is_some(), warnings);
+            }
+        };
         let chosen = || {
             let settings = sections.get(SETTINGS)?;
             settings.get("default_profile").filter(|n| !n.is_empty())
@@ -113,6 +120,20 @@ impl Profile {
             name: self.name.clone(),
             file: self.file.clone(),
         }
+    }
+}
+
+fn unread(
+    failure: Failure,
+    is_named: bool,
+    warnings: &mut Vec<String>,
+) -> Result<Profile, Failure> {
+    match (is_named, &failure.place) {
+        (false, Some(place)) => {
+            warnings.push(format!("{place}: {}", failure.message));
+            Ok(Profile::default())
+        }
+        _ => Err(failure),
     }
 }
 
@@ -185,7 +206,10 @@ mod tests {
                 .find(|(n, _)| *n == name)
                 .map(|(_, v)| (*v).to_owned()),
         };
-        Profile::load(flag, &env).map_err(|f| f.to_string().replace(&home, "HOME"))
+        let mut warnings = Vec::new();
+        let loaded = Profile::load(flag, &env, &mut warnings);
+        assert!(warnings.is_empty(), "{warnings:?}");
+        loaded.map_err(|f| f.to_string().replace(&home, "HOME"))
     }
 
     #[test]
@@ -231,7 +255,8 @@ mod tests {
         assert!(load("[__settings__]\n", Some("__settings__"), &[]).is_err());
         let named = error(FILE, Some("prod"), &elsewhere);
         assert!(named.contains("HOME/none, which does not exist"), "{named}");
-        let broken = error("[DEFAULT]\n[prod\nclient_secret = s3cret", None, &[]);
+        let broken = "[DEFAULT]\n[prod\nclient_secret = s3cret";
+        let broken = error(broken, Some("prod"), &[]);
         assert!(!broken.contains("s3cret"), "{broken}");
         assert!(broken.contains(".databrickscfg"), "{broken}");
     }

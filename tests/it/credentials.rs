@@ -204,6 +204,29 @@ fn id_and_secret_come_from_one_place() {
     insta::assert_snapshot!(seen.join("\n"));
 }
 
+#[test]
+fn a_broken_file_of_profiles_matters_only_where_it_is_needed() {
+    let rig = Rig::new();
+    rig.file("rows.ndjson", air_row(1));
+    rig.file("cfg", "[DEFAULT]\n[open\nclient_secret = s3cret\n");
+    let server = rig.emulator(&["--auto-create"]);
+    let with = |more: &[&str]| {
+        let mut command = rig.remote(&server, more);
+        command
+            .env("DATABRICKS_CONFIG_FILE", "cfg")
+            .arg("rows.ndjson");
+        Ran::of(&command.output().unwrap())
+    };
+    let ran = with(&[]).exits(0);
+    assert!(ran.stderr.contains("warning: cfg"), "{ran:#?}");
+    let named = with(&["--profile", "open"]).exits(1);
+    assert!(
+        named.stderr.contains("is no file of profiles"),
+        "{named:#?}"
+    );
+    assert!(!format!("{ran:?}{named:?}").contains("s3cret"));
+}
+
 /// Rows that are loaded with `more`, into the table of a server.
 fn load(rig: &Rig, server: &Server, more: &[&str], secretless: bool) -> Ran {
     let mut command = rig.remote(server, &["--recovery-backoff", "10ms"]);
