@@ -2,7 +2,7 @@
 
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
-use hyper_util::client::proxy::matcher::Matcher;
+use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use tonic::codegen::http::Uri;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
@@ -128,9 +128,7 @@ impl Network {
 
     /// Where the proxy is that leads to this endpoint, as it may be shown.
     pub fn proxy_to(&self, endpoint: &str) -> Option<String> {
-        let proxy = self.intercept(&endpoint.parse().ok()?)?;
-        let uri = proxy.uri();
-        Some(format!("{}://{}", uri.scheme_str()?, authority(uri)?))
+        shown(&self.intercept(&endpoint.parse().ok()?)?)
     }
 
     /// The same for the workspace, by the rules of the HTTP client.
@@ -139,12 +137,10 @@ impl Network {
         if uri.host().is_some_and(is_loopback) {
             return None;
         }
-        let proxy = Matcher::from_system().intercept(&uri)?;
-        let uri = proxy.uri();
-        Some(format!("{}://{}", uri.scheme_str()?, authority(uri)?))
+        shown(&Matcher::from_system().intercept(&uri)?)
     }
 
-    fn intercept(&self, uri: &Uri) -> Option<hyper_util::client::proxy::matcher::Intercept> {
+    fn intercept(&self, uri: &Uri) -> Option<Intercept> {
         let proxies = self.proxies.as_ref()?;
         if uri.host().is_some_and(is_loopback) {
             return None;
@@ -167,7 +163,7 @@ impl Network {
         let Some(proxy) = self.intercept(uri) else {
             return endpoint.connect().await.map_err(|e| unanswered(&to, &e));
         };
-        let shown = self.proxy_to(&uri.to_string()).unwrap_or_default();
+        let shown = shown(&proxy).unwrap_or_default();
         if proxy.uri().scheme_str() != Some("http") {
             let message = format!("the proxy {shown} is not http://, as that of a stream must be");
             return Err(Fault::new(FaultClass::Refused, message)
@@ -184,12 +180,13 @@ impl Network {
     }
 }
 
-/// Host and port, without a user.
-fn authority(uri: &Uri) -> Option<String> {
-    let host = uri.host()?;
+/// Where a proxy is, without a user.
+fn shown(proxy: &Intercept) -> Option<String> {
+    let uri = proxy.uri();
+    let (scheme, host) = (uri.scheme_str()?, uri.host()?);
     Some(match uri.port_u16() {
-        Some(port) => format!("{host}:{port}"),
-        None => host.to_owned(),
+        Some(port) => format!("{scheme}://{host}:{port}"),
+        None => format!("{scheme}://{host}"),
     })
 }
 

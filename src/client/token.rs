@@ -184,12 +184,7 @@ impl TokenSource {
                 let grant = [("grant_type", "client_credentials".to_owned())];
                 let basic =
                     |request: RequestBuilder| request.basic_auth(&id, Some(secret.expose()));
-                let answer = self.ask_for_token(&grant, basic, None).await?;
-                match answer.1 {
-                    Some(life) => (answer.0, Some(life)),
-                    // Nobody has said how long it is good for: it is not kept.
-                    None => return Ok(answer.0),
-                }
+                self.ask_for_token(&grant, basic, None).await?
             }
             Credentials::Federated { client_id, file } => {
                 let subject = from_file(&file).await?;
@@ -199,13 +194,13 @@ impl TokenSource {
                     ("subject_token_type", JWT.to_owned()),
                 ];
                 grant.extend(client_id.map(|id| ("client_id", id)));
-                let answer = self.ask_for_token(&grant, |r| r, Some(&subject)).await?;
-                match answer.1 {
-                    Some(life) => (answer.0, Some(life)),
-                    None => return Ok(answer.0),
-                }
+                self.ask_for_token(&grant, |r| r, Some(&subject)).await?
             }
         };
+        // One that the workspace has made, without saying for how long, is not kept.
+        if life.is_none() && self.credentials.needs_workspace() {
+            return Ok(token);
+        }
         self.cached = Some(Cached::new(token.clone(), asked, life));
         Ok(token)
     }

@@ -17,6 +17,7 @@ use crate::error::{Failure, Kind};
 use crate::input::{self, Compression, CsvDialect, Format, Framing, Input, Limits};
 use crate::protocol::Config;
 use crate::report::{Progress, write_line};
+use crate::schema::TableName;
 use crate::settings::{Service, environment};
 use crate::transcode::{self, Ambiguous, CellRules, Mapping, SetValue, TimeRules};
 
@@ -188,11 +189,11 @@ pub(super) fn time_rules(args: &IngestArgs) -> Result<TimeRules, Failure> {
     })
 }
 
-pub(super) fn tokens(args: &IngestArgs, service: &Service) -> Result<TokenSource, Failure> {
+pub(super) fn tokens(table: &TableName, service: &Service) -> Result<TokenSource, Failure> {
     TokenSource::new(
         service.workspace_url.as_deref(),
         service.workspace_id.clone(),
-        &args.table,
+        table,
         service.credentials.clone(),
         &service.network,
     )
@@ -200,9 +201,9 @@ pub(super) fn tokens(args: &IngestArgs, service: &Service) -> Result<TokenSource
 }
 
 pub(super) fn connector(
-    args: &IngestArgs,
+    table: &TableName,
     target: &transcode::Target,
-    service: Service,
+    service: &Service,
     tokens: TokenSource,
 ) -> Result<Connector, Failure> {
     let (kind, descriptor) = match target {
@@ -210,12 +211,12 @@ pub(super) fn connector(
         transcode::Target::Json => (RecordKind::Json, bytes::Bytes::new()),
     };
     let target = Target {
-        endpoint: service.endpoint,
-        table: args.table.clone(),
+        endpoint: service.endpoint.clone(),
+        table: table.clone(),
         kind,
         descriptor,
     };
-    Connector::new(target, tokens, service.network)
+    Connector::new(target, tokens, service.network.clone())
         .map_err(|e| Failure::new(Kind::Settings, e.message))
 }
 

@@ -108,7 +108,16 @@ async fn load(args: &IngestArgs, told: &mut Told) -> Result<Outcome, Failure> {
     if args.dry_run {
         return dry_run(&mut work, &mut signals).await;
     }
-    let mut kept = work.kept()?;
+    // Once: a secret may come through a pipe.
+    let (service, workspace) = match self::local(args) {
+        Some(dir) => (None, checkpoint::local_workspace(dir)),
+        None => {
+            let service = Service::resolve(&args.service, &environment)?;
+            let workspace = service.workspace().to_owned();
+            (Some(service), workspace)
+        }
+    };
+    let mut kept = work.kept(workspace)?;
     // Whoever loads by the same checkpoint has been told of by now: the figures are its own.
     if let Some(metrics) = &told.metrics {
         metrics.begin()?;
@@ -125,27 +134,24 @@ async fn load(args: &IngestArgs, told: &mut Told) -> Result<Outcome, Failure> {
         None => None,
     };
     #[cfg(feature = "emulator")]
-    let service = match &local {
-        Some(local) => local.service(),
-        None => Service::resolve(&args.service, &environment)?,
+    let service = local.as_ref().map(|local| local.service()).or(service);
+    let Some(service) = service else {
+        unreachable!("a load goes into a directory or to a service");
     };
-    #[cfg(not(feature = "emulator"))]
-    let service = Service::resolve(&args.service, &environment)?;
     for warning in &service.warnings {
         write_line(&format!("warning: {warning}"));
     }
     told.keep(&service);
     if args.verbose {
         for setting in &service.shown {
-            let (name, value) = (setting.name, &setting.value);
-            write_line(&format!("{name} = {value} (from {})", setting.from));
+            write_line(&setting.to_string());
         }
         if let Some(proxy) = service.network.proxy_to(&service.endpoint) {
             write_line(&format!("streams go through the proxy {proxy}"));
         }
     }
 
-    let mut tokens = flags::tokens(args, &service)?;
+    let mut tokens = flags::tokens(&args.table, &service)?;
     let asked = Instant::now();
     let fetched = fetch::table(args, &work.record, &mut tokens, &service);
     let (known, throttled) = signals.unless_interrupted(fetched).await?;
@@ -193,7 +199,7 @@ async fn load(args: &IngestArgs, told: &mut Told) -> Result<Outcome, Failure> {
         ));
     }
     let patience = service.credentials.patience();
-    let connector = flags::connector(args, &target, service, tokens)?;
+    let connector = flags::connector(&args.table, &target, &service, tokens)?;
     let rejects = match (&mut kept, &args.rejects) {
         (Some(kept), Some(path)) => Some(kept.rejects(path)?),
         _ => rejects(args)?,
@@ -348,14 +354,8 @@ impl<'a> Prepared<'a> {
     }
 
     /// What `--checkpoint` makes of the load.
-    fn kept(&mut self) -> Result<Option<Kept>, Failure> {
+    fn kept(&mut self, workspace: String) -> Result<Option<Kept>, Failure> {
         let args = self.args;
-        let workspace = match local(args) {
-            Some(dir) => checkpoint::local_workspace(dir),
-            None => Service::resolve(&args.service, &environment)?
-                .workspace()
-                .to_owned(),
-        };
         let identity = checkpoint::identity(args, &self.record, workspace);
         let kept = Kept::open(args, &self.inputs, identity, &self.load_id)?;
         if let Some(kept) = &kept {

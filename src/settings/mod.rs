@@ -76,6 +76,12 @@ pub struct Shown {
     pub from: Origin,
 }
 
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} = {} (from {})", self.name, self.value, self.from)
+    }
+}
+
 impl Shown {
     fn new(name: &'static str, value: &str, from: &Origin) -> Self {
         Self {

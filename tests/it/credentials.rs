@@ -484,6 +484,34 @@ fn tokens_come_through_pipes_and_are_looked_at() {
         .current_dir(rig.path());
     command.env("ZEROBUS_ENDPOINT", server.url());
     Ran::of(&command.output().unwrap()).exits(0);
+    // A secret, too, with a checkpoint: it can be read only once.
+    let known = rig.emulator(&[
+        "--auto-create",
+        "--client",
+        "me:secret-of-me",
+        "--dir",
+        "other",
+    ]);
+    rig.file("secret", "secret-of-me\n");
+    let mut command = Command::new("bash");
+    let script = "exec \"$0\" \"$@\" --client-id me --client-secret-file <(cat secret)";
+    command.args(["-c", script, crate::rig::ZEROBUS]);
+    command.args([
+        "ingest",
+        "--table",
+        AIR,
+        "--proto",
+        &sample("air_quality.proto"),
+    ]);
+    command.args(["--checkpoint", "cp", "rows.ndjson"]);
+    command
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .current_dir(rig.path());
+    command
+        .env("ZEROBUS_ENDPOINT", known.url())
+        .env("DATABRICKS_HOST", known.url());
+    Ran::of(&command.output().unwrap()).exits(0);
     let ran = load(&rig, &server, &["--token-file", "broken"], true).exits(1);
     assert!(
         ran.stderr.contains("the token holds a line's end"),

@@ -9,15 +9,17 @@ mod report;
 
 use report::{Report, Status};
 
+use super::flags;
 use super::grants;
 use super::record::declared;
 use crate::cli::{DoctorArgs, OutputArg};
-use crate::client::{Connector, Network, Peer, RecordKind, Target, TokenSource, WorkspaceId};
+use crate::client::{Network, Peer, WorkspaceId};
 use crate::error::{Failure, Kind, exit};
 use crate::load::{Signals, lacks_privileges, service_failure};
 use crate::protocol::{Fault, FaultClass};
 use crate::schema::{CatalogTable, RecordPlan, TableName, check, columns};
 use crate::settings::{Service, environment};
+use crate::transcode::Target;
 
 pub(super) async fn run(args: DoctorArgs) -> Result<u8, Failure> {
     let mut signals = Signals::listen();
@@ -77,16 +79,9 @@ async fn examine(args: &DoctorArgs, report: &mut Report) {
     if !workspace_reached && service.credentials.needs_workspace() {
         return report.skipped("token", "the workspace cannot be reached");
     }
-    let tokens = TokenSource::new(
-        service.workspace_url.as_deref(),
-        service.workspace_id.clone(),
-        table,
-        service.credentials.clone(),
-        &service.network,
-    );
-    let mut tokens = match tokens {
+    let mut tokens = match flags::tokens(table, &service) {
         Ok(tokens) => tokens,
-        Err(fault) => return report.failed("token", &service_failure(&fault)),
+        Err(failure) => return report.failed("token", &failure),
     };
     let patience = service.credentials.patience();
     match in_time(tokens.token(), patience).await {
@@ -128,15 +123,9 @@ async fn examine(args: &DoctorArgs, report: &mut Report) {
     if !is_reached {
         return report.skipped("stream", "the endpoint cannot be reached");
     }
-    let target = Target {
-        endpoint: service.endpoint.clone(),
-        table: table.clone(),
-        kind: RecordKind::Proto,
-        descriptor: plan.descriptor.clone().into(),
-    };
-    let connector = match Connector::new(target, tokens, service.network.clone()) {
+    let connector = match flags::connector(table, &Target::Proto(plan), &service, tokens) {
         Ok(connector) => connector,
-        Err(fault) => return report.failed("stream", &service_failure(&fault)),
+        Err(failure) => return report.failed("stream", &failure),
     };
     match connector.try_out().await {
         Ok(id) => report.ok(
@@ -164,10 +153,7 @@ async fn in_time<T>(
 fn settings(service: &Service, report: &mut Report) {
     let mut lines = Vec::new();
     for shown in &service.shown {
-        lines.push(format!(
-            "{} = {} (from {})",
-            shown.name, shown.value, shown.from
-        ));
+        lines.push(shown.to_string());
         report.settings.push(json!({
             "name": shown.name,
             "value": shown.value,
