@@ -23,6 +23,7 @@ pub mod load;
 pub mod protocol;
 pub mod report;
 pub mod schema;
+mod sdk;
 pub mod settings;
 pub mod transcode;
 
@@ -32,3 +33,5 @@ pub mod wire {
     #![expect(clippy::all, reason = "generated")]
     tonic::include_proto!("databricks.zerobus");
 }
+
+pub use sdk::*;

@@ -67,6 +67,18 @@ impl Connector {
     /// # Errors
     /// An endpoint that is no URL.
     pub fn new(target: Target, tokens: TokenSource, network: Network) -> Result<Self, Fault> {
+        Self::sharing(target, Arc::new(Mutex::new(tokens)), network)
+    }
+
+    /// The same with a source that others use as well.
+    ///
+    /// # Errors
+    /// An endpoint that is no URL.
+    pub(crate) fn sharing(
+        target: Target,
+        tokens: Arc<Mutex<TokenSource>>,
+        network: Network,
+    ) -> Result<Self, Fault> {
         let bad = |e: tonic::transport::Error| {
             let message = format!("endpoint \"{}\": {}", target.endpoint, chain(&e));
             Fault::new(FaultClass::Refused, message)
@@ -85,7 +97,7 @@ impl Connector {
             target,
             endpoint,
             network,
-            tokens: Arc::new(Mutex::new(tokens)),
+            tokens,
         })
     }
 

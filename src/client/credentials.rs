@@ -12,7 +12,8 @@ use super::secret::{Secret, hide};
 use crate::protocol::{Fault, FaultClass};
 
 /// What proves who is loading.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Credentials {
     /// A token that was obtained elsewhere.
     Token(Secret),
@@ -37,6 +38,19 @@ pub enum Credentials {
 }
 
 impl Credentials {
+    /// A service principal: its application id and its OAuth secret.
+    pub fn client(id: impl Into<String>, secret: impl Into<String>) -> Self {
+        Self::Client {
+            id: id.into(),
+            secret: Secret::new(secret),
+        }
+    }
+
+    /// A token that was obtained elsewhere.
+    pub fn token(token: impl Into<String>) -> Self {
+        Self::Token(Secret::new(token))
+    }
+
     /// Whether tokens come from the workspace.
     pub fn needs_workspace(&self) -> bool {
         match self {

@@ -12,7 +12,7 @@ use tonic::{Code, Streaming};
 
 use super::codec::Request;
 use super::connect::{Connection, Connector};
-use super::supply::Supply;
+use super::supply::{Source, Supply};
 use crate::protocol::{Action, Batch, BatchPart, Config, Counts, Fault, State, Stream};
 use crate::wire::EphemeralStreamResponse;
 use crate::wire::ephemeral_stream_response::Payload;
@@ -44,10 +44,10 @@ pub enum Event {
         /// What is counted so far.
         counts: Counts,
     },
-    /// The service has refused this record.
-    RecordRefused {
-        /// Which: a part of one record.
-        part: BatchPart,
+    /// The service has refused this.
+    Refused {
+        /// One record, or a whole batch.
+        batch: Batch,
         /// Why.
         fault: Fault,
     },
@@ -106,7 +106,8 @@ pub async fn run(
             let _ = interrupted.wait_for(|set| *set).await;
         };
         let observe = move |event| observe(index, event);
-        one(&connector, config, &supply, &alive, interrupt, observe)
+        let stream = run_one(&connector, config, &supply, interrupt, observe);
+        async { settle(stream.await, &supply, &alive) }
     });
     let streams = join_all(streams);
     let interrupt = async {
@@ -137,15 +138,58 @@ pub async fn run(
     all
 }
 
-/// Runs one stream; says whether its failure is the load's.
-async fn one(
+/// What a stream leaves that has stopped.
+pub(crate) struct Stopped {
+    /// As in [`Ended`].
+    pub outcome: Result<(), Option<Fault>>,
+    /// With what it has counted and what is not settled.
+    pub stream: Stream,
+    /// A batch that had no room in its window yet.
+    pub held: Option<Batch>,
+}
+
+/// Gives what a failed stream of several has in hand to the others; says whether its failure
+/// is the load's.
+fn settle(stopped: Stopped, supply: &Supply, alive: &Cell<usize>) -> (Ended, bool) {
+    let Stopped {
+        outcome,
+        stream,
+        held,
+    } = stopped;
+    alive.set(alive.get() - 1);
+    let mut ended = Ended {
+        counts: stream.counts(),
+        in_doubt: stream.in_doubt(),
+        outcome,
+    };
+    let fatal = match &ended.outcome {
+        Ok(()) => false,
+        Err(Some(fault)) if fault.is_retryable() && alive.get() > 0 && !stream.has_refused() => {
+            // What was sent goes out again, by another stream.
+            let doubtful = ended.in_doubt.drain(..);
+            ended.counts.resent += doubtful.map(|part| u64::from(part.records)).sum::<u64>();
+            supply.give_back(stream.unsettled());
+            supply.give_back(held.map(|batch| (batch, false)));
+            false
+        }
+        Err(Some(_)) => {
+            supply.close();
+            true
+        }
+        Err(None) => true,
+    };
+    (ended, fatal)
+}
+
+/// Runs one stream until all that its source gives is acknowledged and the source has ended,
+/// until the stream has failed, or `interrupt` completes.
+pub(crate) async fn run_one(
     connector: &Connector,
     config: Config,
-    supply: &Supply,
-    alive: &Cell<usize>,
+    source: &impl Source,
     interrupt: impl Future<Output = ()>,
     observe: impl Fn(Event),
-) -> (Ended, bool) {
+) -> Stopped {
     let start = Instant::now();
     let kind = connector.kind();
     let mut stream = Stream::new(config, start.elapsed());
@@ -192,9 +236,7 @@ async fn one(
                     parts,
                     counts: stream.counts(),
                 }),
-                Action::RecordRefused { part, fault } => {
-                    observe(Event::RecordRefused { part, fault });
-                }
+                Action::Refused { batch, fault } => observe(Event::Refused { batch, fault }),
                 Action::Recovering { fault, wait } => observe(Event::Recovering { fault, wait }),
             }
         }
@@ -225,7 +267,7 @@ async fn one(
             () = or_never(wakeup.map(sleep_until)) => Happened::Time,
             // The permit is given back: the next round sends.
             _ = or_never(requests.map(mpsc::Sender::reserve)), if send_blocked => Happened::Room,
-            batch = supply.take(), if may_take => Happened::Input(batch),
+            batch = source.take(), if may_take => Happened::Input(batch),
         };
         let now = start.elapsed();
         match happened {
@@ -267,29 +309,11 @@ async fn one(
             Happened::Time => stream.on_time(now),
         }
     };
-    alive.set(alive.get() - 1);
-    let mut ended = Ended {
-        counts: stream.counts(),
-        in_doubt: stream.in_doubt(),
+    Stopped {
         outcome,
-    };
-    let fatal = match &ended.outcome {
-        Ok(()) => false,
-        Err(Some(fault)) if fault.is_retryable() && alive.get() > 0 && !stream.has_refused() => {
-            // What was sent goes out again, by another stream.
-            let doubtful = ended.in_doubt.drain(..);
-            ended.counts.resent += doubtful.map(|part| u64::from(part.records)).sum::<u64>();
-            supply.give_back(stream.unsettled());
-            supply.give_back(held.map(|batch| (batch, false)));
-            false
-        }
-        Err(Some(_)) => {
-            supply.close();
-            true
-        }
-        Err(None) => true,
-    };
-    (ended, fatal)
+        stream,
+        held,
+    }
 }
 
 /// Waits for what there may be to wait for.

@@ -13,11 +13,14 @@ mod status;
 mod supply;
 mod token;
 mod unity;
+pub(crate) mod url;
 
 pub use codec::RecordKind;
 pub use connect::{Connector, Target};
 pub use credentials::Credentials;
 pub use driver::{Ended, Event, run};
+pub(crate) use driver::run_one;
+pub(crate) use supply::Source;
 pub(crate) use network::is_loopback;
 pub use network::{Network, Proxies};
 pub use probe::Peer;

@@ -21,6 +21,17 @@ pub struct Network {
     pub proxies: Option<Proxies>,
 }
 
+/// Headers that say what the protocol itself must say.
+const OWN_HEADERS: [&str; 7] = [
+    "authorization",
+    "x-databricks-zerobus-table-name",
+    "content-type",
+    "content-length",
+    "host",
+    "te",
+    "user-agent",
+];
+
 /// A proxy, and who is reached without it (PROTOCOL 2). Loopback always is.
 #[derive(Clone)]
 pub struct Proxies {
@@ -31,8 +42,31 @@ pub struct Proxies {
 }
 
 impl Proxies {
+    /// The proxy that an environment names, if it does.
+    ///
+    /// # Errors
+    /// The variable that holds no URL of a proxy.
+    pub fn of(env: &dyn Fn(&str) -> Option<String>) -> Result<Option<Self>, String> {
+        let first = |names: &[&str]| {
+            let cases = names
+                .iter()
+                .flat_map(|n| [(*n).to_owned(), n.to_ascii_uppercase()]);
+            cases.into_iter().find_map(|name| Some((env(&name)?, name)))
+        };
+        let Some((url, variable)) = first(&["grpc_proxy", "https_proxy", "http_proxy"]) else {
+            return Ok(None);
+        };
+        let bypass = first(&["no_grpc_proxy", "no_proxy"]);
+        let bypass = bypass.map_or(String::new(), |(bypass, _)| bypass);
+        let proxies = Self { url, bypass };
+        match proxies.is_usable() {
+            true => Ok(Some(proxies)),
+            false => Err(variable),
+        }
+    }
+
     /// Whether the URL is that of a proxy. One that is not would be passed over.
-    pub fn is_usable(&self) -> bool {
+    fn is_usable(&self) -> bool {
         let everything = Matcher::builder().http(self.url.clone()).build();
         everything
             .intercept(&Uri::from_static("http://example.com"))
@@ -68,8 +102,13 @@ impl Network {
     /// Adds a header to each request.
     ///
     /// # Errors
-    /// A name or a value that no header may have; the value is not told.
+    /// A name or a value that no header may have, or a name that is the protocol's own; the
+    /// value is not told.
     pub fn header(&mut self, name: &str, value: &str) -> Result<(), String> {
+        let name = name.to_ascii_lowercase();
+        if OWN_HEADERS.contains(&name.as_str()) || name.starts_with("grpc-") {
+            return Err("is set by the protocol itself".to_owned());
+        }
         let name = HeaderName::from_bytes(name.as_bytes())
             .map_err(|_| "is no name of a header".to_owned())?;
         if name.as_str().ends_with("-bin") {

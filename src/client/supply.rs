@@ -9,6 +9,13 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::protocol::{Batch, BatchPart};
 
+/// Where a stream gets its batches.
+pub(crate) trait Source {
+    /// The next batch; none once all have been taken. Nothing is lost if it is not waited for
+    /// to the end.
+    fn take(&self) -> impl Future<Output = Option<Batch>> + Send;
+}
+
 /// One queue for several streams: each batch goes to whichever asks first.
 pub(super) struct Supply {
     queue: tokio::sync::Mutex<mpsc::Receiver<Batch>>,
@@ -26,25 +33,6 @@ impl Supply {
             left: Mutex::new(VecDeque::new()),
             more_left: Notify::new(),
             closed: AtomicBool::new(false),
-        }
-    }
-
-    /// The next batch; none once all have been taken. Nothing is lost if it is not waited for
-    /// to the end.
-    pub(super) async fn take(&self) -> Option<Batch> {
-        loop {
-            if let Some(batch) = self.take_left() {
-                return Some(batch);
-            }
-            if self.closed.load(Ordering::Relaxed) {
-                return None;
-            }
-            let fresh = async { self.queue.lock().await.recv().await };
-            tokio::select! {
-                biased;
-                () = self.more_left.notified() => {}
-                batch = fresh => return batch.or_else(|| self.take_left()),
-            }
         }
     }
 
@@ -75,6 +63,25 @@ impl Supply {
     }
 }
 
+impl Source for Supply {
+    async fn take(&self) -> Option<Batch> {
+        loop {
+            if let Some(batch) = self.take_left() {
+                return Some(batch);
+            }
+            if self.closed.load(Ordering::Relaxed) {
+                return None;
+            }
+            let fresh = async { self.queue.lock().await.recv().await };
+            tokio::select! {
+                biased;
+                () = self.more_left.notified() => {}
+                batch = fresh => return batch.or_else(|| self.take_left()),
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,6 +92,7 @@ mod tests {
             first: 0,
             records: 1,
             body: Default::default(),
+            whole: false,
         }
     }
 

@@ -391,6 +391,8 @@ mod tests {
             id: ids[1],
             first: 0,
             records: 4,
+            bytes: 40,
+            whole: false,
         };
         let (records, bytes) = ledger.settle(&[doubtful], 2);
         assert_eq!(bytes, 70);

@@ -265,7 +265,7 @@ pub async fn run(
                 work.shared.moved.notify_all();
                 observer(LoadEvent::Acknowledged { counts });
             }
-            client::Event::RecordRefused { part, fault } => refusals.take(part, &fault),
+            client::Event::Refused { batch, fault } => refusals.take(&batch, &fault),
             client::Event::Recovering { fault, wait } => {
                 observer(LoadEvent::Recovering { fault, wait });
             }

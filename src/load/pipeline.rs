@@ -409,6 +409,7 @@ impl Rows {
                 first: 0,
                 records: batch.records,
                 body: batch.body,
+                whole: false,
             };
             // The client has ended and says why itself.
             self.batches.blocking_send(batch).map_err(|_| None)?;

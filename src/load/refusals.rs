@@ -8,7 +8,7 @@ use super::pipeline::too_many;
 use super::{Shared, lock};
 use crate::error::Failure;
 use crate::input::Stop;
-use crate::protocol::{BatchPart, Fault};
+use crate::protocol::{Batch, Fault};
 use crate::transcode::RowError;
 
 /// Takes them into the rejects, as long as they are tolerated.
@@ -23,8 +23,8 @@ pub(super) struct Refusals {
 }
 
 impl Refusals {
-    /// A refused record: `part` names it alone.
-    pub(super) fn take(&self, part: BatchPart, fault: &Fault) {
+    /// A refused record, alone in a part of its batch.
+    pub(super) fn take(&self, part: &Batch, fault: &Fault) {
         if let Err(failure) = self.keep(part, fault) {
             // What was accepted is still acknowledged.
             self.stop.set();
@@ -33,7 +33,7 @@ impl Refusals {
         self.shared.moved.notify_all();
     }
 
-    fn keep(&self, part: BatchPart, fault: &Fault) -> Result<(), Failure> {
+    fn keep(&self, part: &Batch, fault: &Fault) -> Result<(), Failure> {
         let mut rejects = lock(&self.shared.rejects);
         let mut ledger = lock(&self.shared.ledger);
         let Some((origin, at, grown)) = ledger.origin(part.id) else {

@@ -1,6 +1,7 @@
 //! A batch: records that travel together.
 
 use bytes::{Buf as _, Bytes};
+use prost_reflect::prost::encoding::decode_varint;
 
 /// Records that travel together: one request, one offset, one acknowledgement. Cloning and
 /// halving share the body.
@@ -14,6 +15,8 @@ pub struct Batch {
     pub records: u32,
     /// The encoded batch message: field 1, once for each record.
     pub body: Bytes,
+    /// Its records go in together or not at all: it is never halved.
+    pub whole: bool,
 }
 
 /// What became of a batch, or of a part of it.
@@ -25,6 +28,10 @@ pub struct BatchPart {
     pub first: u32,
     /// How many records.
     pub records: u32,
+    /// The bytes of its body.
+    pub bytes: usize,
+    /// The batch is never halved.
+    pub whole: bool,
 }
 
 impl From<&Batch> for BatchPart {
@@ -33,20 +40,22 @@ impl From<&Batch> for BatchPart {
             id: batch.id,
             first: batch.first,
             records: batch.records,
+            bytes: batch.body.len(),
+            whole: batch.whole,
         }
     }
 }
 
 impl Batch {
-    /// The two halves; none of a batch of one record.
+    /// The two halves; none of a batch of one record, or one that goes in as a whole.
     pub(super) fn halves(&self) -> Option<(Self, Self)> {
         let records = self.records / 2;
-        if records == 0 {
+        if records == 0 || self.whole {
             return None;
         }
         let mut rest = self.body.clone();
         for _ in 0..records {
-            skip_record(&mut rest)?;
+            take_record(&mut rest)?;
         }
         let first = Self {
             records,
@@ -58,25 +67,17 @@ impl Batch {
             first: self.first + records,
             records: self.records - records,
             body: rest,
+            whole: false,
         };
         Some((first, second))
     }
 }
 
-/// A record is a tag of one byte, a length and the bytes.
-fn skip_record(body: &mut Bytes) -> Option<()> {
+/// Takes the first record off the body of a batch: a tag of one byte, a length and the bytes.
+pub(crate) fn take_record(body: &mut Bytes) -> Option<Bytes> {
     body.try_get_u8().ok()?;
-    let mut len = 0u64;
-    for shift in (0..64).step_by(7) {
-        let byte = body.try_get_u8().ok()?;
-        len |= u64::from(byte & 0x7F) << shift;
-        if byte < 0x80 {
-            break;
-        }
-    }
-    let len = usize::try_from(len).ok().filter(|&len| len <= body.len())?;
-    body.advance(len);
-    Some(())
+    let len = usize::try_from(decode_varint(body).ok()?).ok()?;
+    (len <= body.len()).then(|| body.split_to(len))
 }
 
 #[cfg(test)]
@@ -98,6 +99,7 @@ mod tests {
             first: 10,
             records: 5,
             body: body.encode_to_vec().into(),
+            whole: false,
         };
         let (first, second) = whole.halves().unwrap();
         assert_eq!((first.first, first.records), (10, 2));
@@ -110,5 +112,10 @@ mod tests {
         assert_eq!([read(&first), read(&second)].concat(), records);
         let (one, _) = first.halves().unwrap();
         assert_eq!(one.halves(), None);
+        let together = Batch {
+            whole: true,
+            ..whole
+        };
+        assert_eq!(together.halves(), None);
     }
 }

@@ -9,6 +9,7 @@ mod stream;
 mod types;
 mod window;
 
+pub(crate) use batch::take_record;
 pub use batch::{Batch, BatchPart};
 pub use fault::{Fault, FaultClass};
 pub use stream::Stream;

@@ -8,6 +8,8 @@
 //!   │   ▼                 ▼                      │
 //!   └─ Waiting ◀──────────┘                      │
 //!   └────────────────────────────────────────────┘
+//! Draining is half-closed when nothing is outstanding, or its time is up; then late
+//! acknowledgements are taken for a moment.
 //! Any state but Closed ──▶ Failed: a fault that is not retryable, retries used up, time-outs.
 //! ```
 
@@ -16,7 +18,7 @@ use std::time::Duration;
 
 use super::batch::{Batch, BatchPart};
 use super::fault::{Fault, FaultClass};
-use super::types::{Action, Config, Counts, Now, State};
+use super::types::{Action, Config, Counts, Now, RECOVERY_DEADLINE, State};
 use super::window::{Refused, Window};
 
 /// The longest wait between two attempts.
@@ -27,6 +29,8 @@ const GRACE_MAX: Duration = Duration::from_secs(3_600);
 const REFUSALS_MAX: u32 = 64;
 /// So many refused records with none accepted between are the fault of the schema.
 const RECORDS_REFUSED_MAX: usize = 20;
+/// How long acknowledgements are taken after a connection was half-closed whose time is up.
+const LATE_ACKS_MAX: Duration = Duration::from_millis(500);
 /// How long the server may take to end a stream that the client has half-closed.
 const CLOSING_MAX: Duration = Duration::from_secs(5);
 
@@ -60,7 +64,7 @@ pub struct Stream {
     refusals: u32,
     /// Records that were refused since the last acknowledgement: whether they are bad records
     /// or the schema is, is not known yet.
-    refused: Vec<(BatchPart, Fault)>,
+    refused: Vec<(Batch, Fault)>,
     /// The same, those included that were told.
     refused_in_a_row: usize,
     /// No more batches will come; since when.
@@ -107,9 +111,10 @@ impl Stream {
         self.counts
     }
 
-    /// The batches that are not acknowledged, and whether they were sent.
+    /// The batches that are not acknowledged, in order, and whether they were sent.
     pub fn unsettled(&self) -> Vec<(Batch, bool)> {
-        self.window.unsettled()
+        let refused = self.refused.iter().map(|(batch, _)| (batch.clone(), true));
+        refused.chain(self.window.unsettled()).collect()
     }
 
     /// Whether records were refused of which it is not known yet whether they are bad.
@@ -119,7 +124,7 @@ impl Stream {
 
     /// What was sent and is not known to be durable.
     pub fn in_doubt(&self) -> Vec<BatchPart> {
-        let refused = self.refused.iter().map(|(part, _)| *part);
+        let refused = self.refused.iter().map(|(batch, _)| BatchPart::from(batch));
         refused.chain(self.window.in_doubt()).collect()
     }
 
@@ -190,7 +195,7 @@ impl Stream {
     pub fn next_wakeup(&self) -> Option<Now> {
         let state = match self.state {
             State::Connecting { deadline }
-            | State::Draining { deadline }
+            | State::Draining { deadline, .. }
             | State::Closing { deadline } => Some(deadline),
             State::Waiting { until } => Some(until),
             State::Open => self.outstanding_since.map(|t| t + self.config.ack_timeout),
@@ -265,8 +270,10 @@ impl Stream {
         match self.state {
             State::Open => {
                 self.counts.rotations += 1;
+                let wait = grace.min(self.config.drain_max.unwrap_or(GRACE_MAX));
                 self.state = State::Draining {
-                    deadline: now + grace.min(GRACE_MAX),
+                    deadline: now + wait.min(GRACE_MAX),
+                    half_closed: false,
                 };
                 self.drained(now);
             }
@@ -330,7 +337,17 @@ impl Stream {
                     self.recover(now, Fault::transient(message));
                 }
             }
-            State::Draining { deadline } if now >= deadline => self.rotate(now),
+            State::Draining {
+                deadline,
+                half_closed: false,
+            } if now >= deadline => {
+                self.actions.push_back(Action::HalfClose);
+                self.state = State::Draining {
+                    deadline: now + LATE_ACKS_MAX,
+                    half_closed: true,
+                };
+            }
+            State::Draining { deadline, .. } if now >= deadline => self.rotate(now),
             State::Closing { deadline } if now >= deadline => self.close(),
             State::Waiting { until } if now >= until => self.connect(now),
             State::Connecting { .. }
@@ -383,7 +400,9 @@ impl Stream {
             class => {
                 self.failures += 1;
                 // What cannot be read may be the refusal of a record, which no time mends.
-                let counted = self.counts.acknowledged == 0 || class == FaultClass::Unreadable;
+                let counted = self.counts.acknowledged == 0
+                    || self.config.recovery_deadline.is_none()
+                    || class == FaultClass::Unreadable;
                 let given_up = match counted {
                     true => self.failures > self.config.recovery_retries,
                     false => too_late,
@@ -408,8 +427,8 @@ impl Stream {
         }
         match self.window.refuse() {
             Refused::Sought => {}
-            Refused::Record(part) => {
-                self.refused.push((part, fault.clone()));
+            Refused::Found(batch) => {
+                self.refused.push((batch, fault.clone()));
                 self.refused_in_a_row += 1;
                 if self.refused_in_a_row >= RECORDS_REFUSED_MAX {
                     self.window.rewind();
@@ -434,14 +453,14 @@ impl Stream {
     fn tell_refused(&mut self) {
         let refused = self.refused.drain(..);
         self.actions
-            .extend(refused.map(|(part, fault)| Action::RecordRefused { part, fault }));
+            .extend(refused.map(|(batch, fault)| Action::Refused { batch, fault }));
     }
 
     /// Whether the time without a new acknowledgement is used up, which begins here if it
     /// has not begun.
     fn is_too_late(&mut self, now: Now) -> bool {
         let failing_since = *self.failing_since.get_or_insert(now);
-        now >= failing_since + self.config.recovery_deadline
+        now >= failing_since + self.config.recovery_deadline.unwrap_or(RECOVERY_DEADLINE)
     }
 
     /// The backoff doubles with each failure in a row, up to a maximum, and up to a quarter

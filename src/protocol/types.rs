@@ -5,6 +5,9 @@ use std::time::Duration;
 use super::batch::{Batch, BatchPart};
 use super::fault::Fault;
 
+/// How long to go on trying without an acknowledgement, unless something else is said.
+pub(super) const RECOVERY_DEADLINE: Duration = Duration::from_secs(600);
+
 /// A point in time, as the time since the load began.
 pub type Now = Duration;
 
@@ -22,10 +25,14 @@ pub struct Config {
     pub recovery_timeout: Duration,
     /// The wait before the first retry; it doubles with each failure in a row.
     pub recovery_backoff: Duration,
-    /// Retries until the first acknowledgement.
+    /// Retries in a row.
     pub recovery_retries: u32,
-    /// After the first acknowledgement: how long to go on trying without a new one.
-    pub recovery_deadline: Duration,
+    /// After the first acknowledgement: how long to go on trying without a new one, however
+    /// many retries that takes; none: the retries count then as well.
+    pub recovery_deadline: Option<Duration>,
+    /// The longest wait for what is outstanding after a close signal; none: as long as the
+    /// signal says.
+    pub drain_max: Option<Duration>,
     /// How long something may be outstanding without an acknowledgement.
     pub ack_timeout: Duration,
     /// How long finishing may take once all input is accepted.
@@ -57,7 +64,8 @@ impl Default for Config {
             recovery_timeout: Duration::from_secs(15),
             recovery_backoff: Duration::from_secs(2),
             recovery_retries: 3,
-            recovery_deadline: Duration::from_secs(600),
+            recovery_deadline: Some(RECOVERY_DEADLINE),
+            drain_max: None,
             ack_timeout: Duration::from_secs(60),
             flush_timeout: Duration::from_secs(300),
             seed: 0,
@@ -77,8 +85,10 @@ pub enum State {
     Open,
     /// The server will end the connection: nothing is sent, acknowledgements are taken.
     Draining {
-        /// When the connection is given up.
+        /// When the connection is half-closed, or given up if it is.
         deadline: Now,
+        /// Nothing can be sent any more; late acknowledgements are still taken.
+        half_closed: bool,
     },
     /// Everything is acknowledged; the server is to end the stream.
     Closing {
@@ -117,10 +127,10 @@ pub enum Action {
         /// Which.
         parts: Vec<BatchPart>,
     },
-    /// The service has refused this record, which was sent alone.
-    RecordRefused {
-        /// Which: a part of one record.
-        part: BatchPart,
+    /// The service has refused this batch, which was sent alone.
+    Refused {
+        /// What: one record, or a whole batch.
+        batch: Batch,
         /// Why.
         fault: Fault,
     },

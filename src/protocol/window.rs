@@ -28,8 +28,8 @@ pub(super) struct Window {
 pub(super) enum Refused {
     /// One of several batches, or a part of one: it is being looked for.
     Sought,
-    /// This single record, which is taken out of the window.
-    Record(BatchPart),
+    /// This single record or whole batch, which is taken out of the window.
+    Found(Batch),
 }
 
 impl Window {
@@ -68,7 +68,8 @@ impl Window {
     /// Takes the first `n` batches, which are acknowledged.
     pub(super) fn acknowledge(&mut self, n: usize) -> Vec<BatchPart> {
         debug_assert!(n <= self.sent, "acknowledged <= sent");
-        let parts = (0..n).filter_map(|_| self.take_first()).collect();
+        let taken = (0..n).filter_map(|_| self.take_first());
+        let parts = taken.map(|batch| BatchPart::from(&batch)).collect();
         self.limit = self.limit.map(|limit| limit + n);
         // The first half is good: it was the second one.
         if n > 0 && std::mem::take(&mut self.halves) {
@@ -77,14 +78,14 @@ impl Window {
         parts
     }
 
-    fn take_first(&mut self) -> Option<BatchPart> {
+    fn take_first(&mut self) -> Option<Batch> {
         let batch = self.batches.pop_front()?;
         self.records -= batch.records as usize;
         self.bytes -= batch.body.len();
         self.sent = self.sent.saturating_sub(1);
         self.sent_before = self.sent_before.saturating_sub(1);
         self.suspects = self.suspects.saturating_sub(1);
-        Some(BatchPart::from(&batch))
+        Some(batch)
     }
 
     /// The service has refused something that was under way. The connection is gone with it.
@@ -96,20 +97,19 @@ impl Window {
         if sent > 1 {
             return Refused::Sought;
         }
-        if self.batches.front().is_some_and(|batch| batch.records > 1) {
-            self.split_first();
+        if self.split_first() {
             return Refused::Sought;
         }
         match self.take_first() {
-            Some(part) => Refused::Record(part),
+            Some(batch) => Refused::Found(batch),
             None => Refused::Sought,
         }
     }
 
-    /// Halves the first batch, which holds a refused record.
-    fn split_first(&mut self) {
+    /// Halves the first batch, which holds a refused record, if it has halves.
+    fn split_first(&mut self) -> bool {
         let Some((first, second)) = self.batches.front().and_then(Batch::halves) else {
-            return;
+            return false;
         };
         self.batches.pop_front();
         self.batches.push_front(second);
@@ -117,6 +117,7 @@ impl Window {
         self.sent_before += usize::from(self.sent_before > 0);
         self.suspects = self.suspects.max(1) + 1;
         self.halves = true;
+        true
     }
 
     /// The connection is gone: everything is to be sent again.

@@ -15,6 +15,9 @@ pub struct RecordPlan {
     pub messages: Vec<MessagePlan>,
     /// All enum types reached.
     pub enums: Vec<EnumPlan>,
+    /// The record holds well-known types, in whose place scalars are sent: bytes of the
+    /// original message are not those of the record.
+    pub rewritten: bool,
 }
 
 /// A message at one place of the record.

@@ -70,6 +70,7 @@ impl RecordPlan {
             around: Vec::new(),
             path: String::new(),
             types: types.iter().map(|(path, ty)| (path.as_str(), ty)).collect(),
+            rewritten: false,
         };
         planner.message(root, columns)?;
         if let Some((path, _)) = planner.types.iter().next() {
@@ -80,6 +81,7 @@ impl RecordPlan {
             descriptor: bundle::bundle(root).encode_to_vec(),
             messages: planner.messages,
             enums: planner.enums,
+            rewritten: planner.rewritten,
         })
     }
 }
@@ -96,6 +98,8 @@ struct Planner<'t> {
     path: String,
     /// Column types that are given from outside, by path; those used are taken out.
     types: HashMap<&'t str, &'t ColumnType>,
+    /// A well-known type was met.
+    rewritten: bool,
 }
 
 impl Planner<'_> {
@@ -221,7 +225,10 @@ impl Planner<'_> {
     ) -> Result<(ValueType, bool), SchemaError> {
         let ty = match kind {
             Kind::Message(message) => match well_known(message) {
-                Some(Some(ty)) => ty,
+                Some(Some(ty)) => {
+                    self.rewritten = true;
+                    ty
+                }
                 Some(None) => {
                     let what = format!(
                         "is a {}, which the service has no column for",

@@ -6,12 +6,11 @@ use std::path::PathBuf;
 
 mod credentials;
 mod profile;
-mod url;
 
 use profile::Profile;
-use url::Url;
 
 use crate::cli::ServiceArgs;
+use crate::client::url::{self, Url};
 use crate::client::{Credentials, Network, Proxies, WorkspaceId, read_bounded};
 use crate::error::{Failure, Kind};
 
@@ -199,7 +198,11 @@ impl Service {
         );
         let (workspace_id, from) = match given {
             Some((id, from)) => (WorkspaceId::Known(id), from),
-            None => workspace_id(&endpoint, workspace.as_ref().map(|(url, _)| url)),
+            None => {
+                let workspace = workspace.as_ref().map(|(url, _)| url);
+                let (id, from) = url::workspace_id(&endpoint, workspace);
+                (id, Origin::Derived(from))
+            }
         };
         shown.push(Shown::new("workspace_id", workspace_id.shown(), &from));
         shown.extend(of_credentials);
@@ -232,39 +235,6 @@ fn missing(what: &str) -> Failure {
     Failure::new(Kind::Settings, what)
 }
 
-/// From the endpoint, from the workspace's URL, or to be asked of the workspace.
-fn workspace_id(endpoint: &Url, workspace: Option<&Url>) -> (WorkspaceId, Origin) {
-    let Some(label) = endpoint.first_label() else {
-        let id = WorkspaceId::Known("local".to_owned());
-        return (id, Origin::Derived("the endpoint"));
-    };
-    if url::is_id(label) {
-        let id = WorkspaceId::Known(label.to_owned());
-        return (id, Origin::Derived("the endpoint"));
-    }
-    let told = workspace.and_then(|url| url.workspace_id.clone().or_else(|| url.id_in_host()));
-    match told {
-        Some(id) => (WorkspaceId::Known(id), Origin::Derived("the workspace URL")),
-        None => (
-            WorkspaceId::Asked {
-                or_else: label.to_owned(),
-            },
-            Origin::Derived("the workspace, or else the endpoint"),
-        ),
-    }
-}
-
-/// Headers that say what the protocol itself must say.
-const OWN_HEADERS: [&str; 7] = [
-    "authorization",
-    "x-databricks-zerobus-table-name",
-    "content-type",
-    "content-length",
-    "host",
-    "te",
-    "user-agent",
-];
-
 fn network(
     args: &ServiceArgs,
     env: Environment<'_>,
@@ -289,33 +259,16 @@ fn network(
             .split_once('=')
             .ok_or_else(|| missing("a --header has no =, expected NAME=VALUE"))?;
         let lower = name.trim().to_ascii_lowercase();
-        if OWN_HEADERS.contains(&lower.as_str()) || lower.starts_with("grpc-") {
-            return Err(missing(&format!(
-                "--header {lower} is set by the protocol itself"
-            )));
-        }
         network
             .header(&lower, value.trim())
             .map_err(|why| missing(&format!("--header {lower:?} {why}")))?;
         shown.push(Shown::secret("header", &Origin::Flag("--header")));
     }
-    let first = |names: &[&str]| {
-        let cases = names
-            .iter()
-            .flat_map(|n| [(*n).to_owned(), n.to_ascii_uppercase()]);
-        cases.into_iter().find_map(|name| Some((env(&name)?, name)))
-    };
-    if let Some((url, variable)) = first(&["grpc_proxy", "https_proxy", "http_proxy"]) {
-        let bypass = first(&["no_grpc_proxy", "no_proxy"]);
-        let bypass = bypass.map_or(String::new(), |(bypass, _)| bypass);
-        let proxies = Proxies { url, bypass };
-        if !proxies.is_usable() {
-            // Not shown: it may hold a password.
-            let message = format!("{variable} is not the URL of a proxy");
-            return Err(missing(&message).hint("expected such as http://proxy.example.com:3128"));
-        }
-        network.proxies = Some(proxies);
-    }
+    network.proxies = Proxies::of(env).map_err(|variable| {
+        // Not shown: it may hold a password.
+        let message = format!("{variable} is not the URL of a proxy");
+        missing(&message).hint("expected such as http://proxy.example.com:3128")
+    })?;
     Ok(network)
 }
 

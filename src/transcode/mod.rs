@@ -294,6 +294,23 @@ impl Transcoder {
         Ok(())
     }
 
+    /// Encodes a row that comes by itself, as the text of a JSON object: the bytes of its record
+    /// are appended.
+    ///
+    /// # Errors
+    /// What is wrong with it; `out` then holds bytes that mean nothing.
+    pub fn object(&mut self, text: &str, out: &mut Vec<u8>) -> Result<(), Vec<Reason>> {
+        let Target::Proto(plan) = &self.target else {
+            return json_row::check_object(text, out);
+        };
+        let around = Around(text.as_bytes());
+        let mut encoder =
+            json_row::Encoder::new(plan, &self.plain, &self.options, &mut self.scratch, out);
+        encoder.row(text, around);
+        self.digits_cut += encoder.finish()?;
+        Ok(())
+    }
+
     /// Encodes a row if it is plain as a whole. `block` is UTF-8.
     #[inline]
     fn plain_row(&mut self, block: &Block, row: &Row, out: &mut BatchBuilder) -> bool {

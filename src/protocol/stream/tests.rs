@@ -16,6 +16,7 @@ fn batch(records: u32) -> Batch {
         first: 0,
         records,
         body: Bytes::from(vec![0; records as usize]),
+        whole: false,
     }
 }
 
@@ -28,6 +29,8 @@ fn acknowledged(records: &[u32]) -> Action {
         id: records.into(),
         first: 0,
         records,
+        bytes: records as usize,
+        whole: false,
     });
     Action::Acknowledged {
         parts: parts.collect(),
@@ -90,6 +93,7 @@ fn the_window_is_bounded_in_records_and_in_bytes() {
         first: 0,
         records: 1,
         body: Bytes::from(vec![0; 95]),
+        whole: false,
     };
     assert!(!stream.has_room(&heavy));
 }
@@ -338,7 +342,7 @@ fn throttling_without_end_ends_at_the_deadline() {
         stream.on_time(now);
         assert!(now < Duration::from_secs(700));
     }
-    assert!(now >= Config::default().recovery_deadline);
+    assert!(now >= RECOVERY_DEADLINE);
 }
 
 #[test]
@@ -369,6 +373,7 @@ fn batch_of(id: u64, records: &[u8]) -> Batch {
         first: 0,
         records: records.len() as u32,
         body: records.iter().flat_map(|&r| [10, 1, r]).collect(),
+        whole: false,
     }
 }
 
@@ -391,7 +396,7 @@ fn settle(stream: &mut Stream, poison: &[u8]) -> (Vec<u8>, Vec<(u64, u32)>) {
             match action {
                 Action::Send { offset, batch } => under_way.push_back((offset, batch)),
                 Action::Disconnect => under_way.clear(),
-                Action::RecordRefused { part, .. } => rejected.push((part.id, part.first)),
+                Action::Refused { batch, .. } => rejected.push((batch.id, batch.first)),
                 Action::Connect
                 | Action::HalfClose
                 | Action::Acknowledged { .. }
@@ -469,6 +474,44 @@ fn looking_for_poison_has_an_end() {
     settle(&mut stream, &poison);
     assert_eq!(stream.state(), &State::Failed(refused()));
     assert!(stream.counts().reconnects <= 64);
+}
+
+#[test]
+fn a_whole_batch_is_refused_as_one() {
+    let mut stream = opened(Config::default());
+    let whole = Batch {
+        whole: true,
+        ..batch_of(7, &[1, 2, 3])
+    };
+    stream.push(batch_of(0, &[4, 5]));
+    stream.push(whole);
+    stream.push(batch_of(9, &[6]));
+    let (accepted, rejected) = settle(&mut stream, &[2]);
+    assert_eq!(accepted, [4, 5, 6]);
+    assert_eq!(rejected, [(7, 0)]);
+}
+
+#[test]
+fn without_a_deadline_retries_count_after_an_acknowledgement_as_well() {
+    let mut stream = opened(Config {
+        recovery_deadline: None,
+        recovery_retries: 2,
+        ..Config::default()
+    });
+    stream.push(batch(1));
+    actions(&mut stream, SECOND);
+    stream.on_ack(SECOND, 0);
+    stream.push(batch(2));
+    let mut failures = 0;
+    let mut now = SECOND;
+    while !matches!(stream.state(), State::Failed(_)) {
+        actions(&mut stream, now);
+        stream.on_fault(now, Fault::transient("reset"));
+        failures += 1;
+        now += 60 * SECOND;
+        stream.on_time(now);
+    }
+    assert_eq!(failures, 3);
 }
 
 #[test]

@@ -139,8 +139,8 @@ fn nothing_is_lost_whatever_the_seed() {
                 match action {
                     Action::Send { offset, batch } => server.receive(offset, &batch),
                     Action::Disconnect => server.disconnect(),
-                    Action::RecordRefused { part, .. } => {
-                        told.push((part.id + u64::from(part.first)) as u8);
+                    Action::Refused { batch, .. } => {
+                        told.push((batch.id + u64::from(batch.first)) as u8);
                     }
                     Action::Recovering { wait, .. } => {
                         assert!(wait >= Duration::from_millis(100), "seed {seed}: {wait:?}");
@@ -158,8 +158,8 @@ fn nothing_is_lost_whatever_the_seed() {
             server.step(&mut stream, now, steps > 500);
         }
         while let Some(action) = stream.poll(now, true) {
-            if let Action::RecordRefused { part, .. } = action {
-                told.push((part.id + u64::from(part.first)) as u8);
+            if let Action::Refused { batch, .. } = action {
+                told.push((batch.id + u64::from(batch.first)) as u8);
             }
         }
         // At least once, and in order: the first landings of all records are in sequence.

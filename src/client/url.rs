@@ -1,19 +1,21 @@
 //! URLs of endpoint and workspace as people give them.
 
+use super::token::WorkspaceId;
 use crate::error::{Failure, Kind};
 
 /// A URL of nothing but scheme, host and port.
 #[derive(Debug, Clone)]
-pub(super) struct Url {
-    pub(super) text: String,
-    pub(super) host: String,
+pub(crate) struct Url {
+    /// The URL, with its scheme.
+    pub(crate) text: String,
+    pub(crate) host: String,
     /// The workspace's id, where the query tells it as a browser's address does (`?o=`).
-    pub(super) workspace_id: Option<String>,
+    workspace_id: Option<String>,
 }
 
 impl Url {
     /// Adds `https://` where there is no scheme; cuts path and query.
-    pub(super) fn parse(place: &str, given: &str, allow_plaintext: bool) -> Result<Self, Failure> {
+    pub(crate) fn parse(place: &str, given: &str, allow_plaintext: bool) -> Result<Self, Failure> {
         let given = given.trim();
         if given.contains('@') {
             // Not shown: it may hold a password.
@@ -41,7 +43,7 @@ impl Url {
         }
         match scheme.as_str() {
             "https" => {}
-            "http" if allow_plaintext || crate::client::is_loopback(host) => {}
+            "http" if allow_plaintext || super::is_loopback(host) => {}
             "http" => {
                 return Err(bad("is not encrypted")
                     .hint("use https://, or --allow-plaintext if the network is trusted"));
@@ -60,7 +62,7 @@ impl Url {
 
     /// The id that a workspace's own URL holds, such as `adb-123.4.azuredatabricks.net` and
     /// `123.4.gcp.databricks.com`.
-    pub(super) fn id_in_host(&self) -> Option<String> {
+    fn id_in_host(&self) -> Option<String> {
         let (first, _) = self.host.split_once('.')?;
         let id = first.strip_prefix("adb-").unwrap_or(first);
         (is_id(id) && !is_address(&self.host)).then(|| id.to_owned())
@@ -68,9 +70,32 @@ impl Url {
 
     /// What stands for the id in an endpoint's host: its first label. Addresses and names
     /// without a dot have none.
-    pub(super) fn first_label(&self) -> Option<&str> {
+    fn first_label(&self) -> Option<&str> {
         let (first, _) = self.host.split_once('.')?;
         (!is_address(&self.host)).then_some(first)
+    }
+}
+
+/// The id of the workspace, and where it comes from: the endpoint, the workspace's URL, or it
+/// is to be asked of the workspace.
+pub(crate) fn workspace_id(
+    endpoint: &Url,
+    workspace: Option<&Url>,
+) -> (WorkspaceId, &'static str) {
+    let Some(label) = endpoint.first_label() else {
+        return (WorkspaceId::Known("local".to_owned()), "the endpoint");
+    };
+    if is_id(label) {
+        return (WorkspaceId::Known(label.to_owned()), "the endpoint");
+    }
+    let told = workspace.and_then(|url| url.workspace_id.clone().or_else(|| url.id_in_host()));
+    match told {
+        Some(id) => (WorkspaceId::Known(id), "the workspace URL"),
+        None => {
+            let or_else = label.to_owned();
+            let from = "the workspace, or else the endpoint";
+            (WorkspaceId::Asked { or_else }, from)
+        }
     }
 }
 
@@ -79,7 +104,7 @@ fn is_address(host: &str) -> bool {
 }
 
 /// Workspace ids are numbers.
-pub(super) fn is_id(text: &str) -> bool {
+fn is_id(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
 }
 

@@ -1,0 +1,74 @@
+//! Calls back for each offset, on a thread of its own.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+use super::Error;
+use super::ack::Ack;
+use super::options::{AckResponse, StreamOptions};
+use super::shared::Shared;
+
+/// Starts the thread, if there is anybody to call. What is returned tells when it has ended.
+pub(super) fn start(
+    shared: &Arc<Shared>,
+    options: &StreamOptions,
+    runtime: &Handle,
+) -> Option<watch::Receiver<()>> {
+    if options.on_ack.is_none() && options.on_error.is_none() {
+        return None;
+    }
+    let (running, ended) = watch::channel(());
+    let caller = Caller {
+        shared: Arc::clone(shared),
+        options: options.clone(),
+        runtime: runtime.clone(),
+    };
+    std::thread::spawn(move || {
+        caller.run();
+        drop(running);
+    });
+    Some(ended)
+}
+
+struct Caller {
+    shared: Arc<Shared>,
+    options: StreamOptions,
+    runtime: Handle,
+}
+
+impl Caller {
+    fn run(&self) {
+        let mut told = 0;
+        loop {
+            // Of whatever there is next: the end is an answer, too.
+            let next = Ack::new(&self.shared, &self.runtime, told);
+            let _ = self.runtime.block_on(next);
+            let (end, accepted) = self.shared.end_of_stream();
+            let settled = self.shared.settled();
+            for offset in told..settled {
+                let known = self.shared.known(offset).unwrap_or(Ok(()));
+                self.tell(offset, known);
+            }
+            told = settled;
+            if let Some(end) = end {
+                (told..accepted).for_each(|offset| self.tell(offset, end.clone()));
+                return;
+            }
+        }
+    }
+
+    fn tell(&self, offset: u64, known: Result<(), Error>) {
+        let offset = offset as i64;
+        // Whatever the user's code does: the next one is called. The panic itself was told.
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            match (&known, &self.options.on_ack, &self.options.on_error) {
+                (Ok(()), Some(callback), _) => callback(AckResponse::up_to(offset)),
+                (Err(error), _, Some(callback)) => callback(offset, error),
+                (Ok(()), None, _) | (Err(_), _, None) => {}
+            }
+        }));
+    }
+}

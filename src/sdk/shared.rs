@@ -1,0 +1,510 @@
+//! What the handles of a stream, its acknowledgements and its driver share: which records are
+//! accepted, and how far they are settled.
+//!
+//! Each call that ingests takes one offset. A stream settles its offsets in their order, so one
+//! number tells what has become of most of them, and no record has a lock, a channel or a timer
+//! of its own: [`settled`](Shared::settled) is compared, and whoever waits is woken by it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use bytes::Bytes;
+use tokio::sync::{Notify, Semaphore, SemaphorePermit, TryAcquireError, watch};
+
+use super::gather::{Gather, Haste, Next};
+use super::options::{StreamOptions, millis};
+use super::unacknowledged::{Unacknowledged, items};
+use super::{Error, ErrorKind};
+use crate::client::{Event, Source};
+use crate::protocol::{Batch, BatchPart, Fault};
+use crate::transcode::BATCH_BYTES_MAX;
+
+/// Where the driver of a stream is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    Uninitialized,
+    Opened,
+    Recovering,
+    Closed,
+    Failed,
+}
+
+impl Phase {
+    pub(super) fn has_ended(self) -> bool {
+        match self {
+            Self::Uninitialized | Self::Opened | Self::Recovering => false,
+            Self::Closed | Self::Failed => true,
+        }
+    }
+}
+
+pub(super) struct Shared {
+    inner: Mutex<Inner>,
+    /// All offsets below are settled: acknowledged, or refused. `settled <= inner.next_offset`;
+    /// it moves under the lock, and is read without it.
+    settled: AtomicU64,
+    /// Something was refused: whether an offset is acknowledged must be looked up.
+    has_refused: AtomicBool,
+    /// Room for records and their bytes. What is accepted keeps its share until it is settled.
+    records: Semaphore,
+    bytes: Semaphore,
+    records_max: u32,
+    /// Wakes the driver, which takes records.
+    look: Notify,
+    phase: watch::Sender<Phase>,
+}
+
+struct Inner {
+    gather: Gather,
+    /// The offset of what is accepted next.
+    next_offset: u64,
+    /// Batches that the driver has taken and that are not settled as a whole, in order.
+    taken: VecDeque<Batch>,
+    /// Nothing more is accepted.
+    closing: bool,
+    /// Calls of `flush` that wait.
+    flushing: usize,
+    /// Calls of `ingest` that wait for room.
+    blocked: usize,
+    phase: Phase,
+    stream_id: String,
+    /// How the driver has ended.
+    end: Option<Result<(), Error>>,
+    /// What the service has refused, by offset.
+    refused: BTreeMap<u64, (Batch, Error)>,
+    /// How many of them a flush has told.
+    refused_told: usize,
+    /// Who waits until an offset is settled; the second number tells them apart.
+    waiters: BTreeMap<(u64, u64), Waker>,
+    next_waiter: u64,
+}
+
+/// Room for one call.
+pub(super) struct Room<'s> {
+    records: SemaphorePermit<'s>,
+    bytes: SemaphorePermit<'s>,
+}
+
+impl Room<'_> {
+    /// Keeps it until what has it is settled.
+    fn keep(self) {
+        self.records.forget();
+        self.bytes.forget();
+    }
+}
+
+impl Shared {
+    pub(super) fn new(options: &StreamOptions) -> Self {
+        let records_max = options.max_inflight_records.clamp(1, u32::MAX as usize);
+        // One request must fit; its record's framing is a few bytes more.
+        let bytes_max = options.max_inflight_bytes.max(BATCH_BYTES_MAX + 16);
+        Self {
+            inner: Mutex::new(Inner {
+                gather: Gather::new(millis(options.linger_ms)),
+                next_offset: 0,
+                taken: VecDeque::new(),
+                closing: false,
+                flushing: 0,
+                blocked: 0,
+                phase: Phase::Uninitialized,
+                stream_id: String::new(),
+                end: None,
+                refused: BTreeMap::new(),
+                refused_told: 0,
+                waiters: BTreeMap::new(),
+                next_waiter: 0,
+            }),
+            settled: AtomicU64::new(0),
+            has_refused: AtomicBool::new(false),
+            records: Semaphore::new(records_max.min(Semaphore::MAX_PERMITS)),
+            bytes: Semaphore::new(bytes_max.min(Semaphore::MAX_PERMITS)),
+            records_max: u32::try_from(records_max).unwrap_or(u32::MAX),
+            look: Notify::new(),
+            phase: watch::channel(Phase::Uninitialized).0,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // No step below leaves it between two states.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    // ---- for whoever ingests ----
+
+    /// Room for so many records of so many bytes, if there is.
+    pub(super) fn try_room(&self, records: u32, bytes: usize) -> Result<Room<'_>, Error> {
+        let refused = |e| match e {
+            TryAcquireError::NoPermits => Error::hinting(
+                ErrorKind::Full,
+                "as many records are unacknowledged as may be",
+                Some("wait for acknowledgements, or raise max_inflight_records"),
+            ),
+            TryAcquireError::Closed => self.why_closed(),
+        };
+        let records = records.min(self.records_max);
+        Ok(Room {
+            records: self.records.try_acquire_many(records).map_err(refused)?,
+            bytes: self.bytes.try_acquire_many(len(bytes)).map_err(refused)?,
+        })
+    }
+
+    /// The same; waits for it. Nothing is taken if it is not waited for to the end.
+    pub(super) async fn room(&self, records: u32, bytes: usize) -> Result<Room<'_>, Error> {
+        match self.try_room(records, bytes) {
+            Err(error) if error.kind() == ErrorKind::Full => {}
+            other => return other,
+        }
+        let records = records.min(self.records_max);
+        // Those who wait need what is gathered to be gone.
+        let _blocked = self.counted(|inner| &mut inner.blocked);
+        let (records, bytes) = async {
+            let records = self.records.acquire_many(records).await?;
+            Ok((records, self.bytes.acquire_many(len(bytes)).await?))
+        }
+        .await
+        .map_err(|_: tokio::sync::AcquireError| self.why_closed())?;
+        Ok(Room { records, bytes })
+    }
+
+    /// Accepts one record; returns its offset.
+    pub(super) fn accept(&self, room: Room<'_>, record: &[u8]) -> Result<u64, Error> {
+        self.accepting(room, |inner, offset| {
+            inner.gather.add(offset, record, Instant::now)
+        })
+    }
+
+    /// Accepts records that travel together, framed already.
+    pub(super) fn accept_whole(
+        &self,
+        room: Room<'_>,
+        records: u32,
+        body: Bytes,
+    ) -> Result<u64, Error> {
+        self.accepting(room, |inner, offset| {
+            inner.gather.add_whole(offset, records, body);
+            true
+        })
+    }
+
+    fn accepting(
+        &self,
+        room: Room<'_>,
+        add: impl FnOnce(&mut Inner, u64) -> bool,
+    ) -> Result<u64, Error> {
+        let mut inner = self.lock();
+        if inner.closing || inner.end.is_some() {
+            drop(inner);
+            return Err(self.why_closed());
+        }
+        let offset = inner.next_offset;
+        inner.next_offset += 1;
+        let look = add(&mut inner, offset);
+        drop(inner);
+        room.keep();
+        if look {
+            self.look.notify_one();
+        }
+        Ok(offset)
+    }
+
+    /// Why nothing is accepted any more.
+    fn why_closed(&self) -> Error {
+        match &self.lock().end {
+            Some(Err(error)) => {
+                let message = format!("the stream has failed: {}", error.message());
+                Error::hinting(ErrorKind::Closed, message, error.hint())
+            }
+            Some(Ok(())) | None => Error::closed(),
+        }
+    }
+
+    /// Nothing more is accepted; the driver ends once all is settled.
+    pub(super) fn close(&self) {
+        self.lock().closing = true;
+        self.records.close();
+        self.bytes.close();
+        self.look.notify_one();
+    }
+
+    // ---- for whoever waits ----
+
+    /// Waits until all offsets up to this one are settled, or the stream has ended. `waiter`
+    /// belongs to one caller, which gives it back with [`Self::forget`].
+    pub(super) fn poll_settled(
+        &self,
+        cx: &mut Context<'_>,
+        offset: u64,
+        waiter: &mut Option<u64>,
+    ) -> Poll<Result<(), Error>> {
+        if let Some(known) = self.outcome(offset) {
+            return Poll::Ready(known);
+        }
+        let mut inner = self.lock();
+        if self.settled.load(Ordering::Acquire) > offset {
+            drop(inner);
+            return Poll::Ready(self.outcome(offset).unwrap_or(Ok(())));
+        }
+        if let Some(end) = &inner.end {
+            return Poll::Ready(end.clone());
+        }
+        let key = *waiter.get_or_insert_with(|| {
+            inner.next_waiter += 1;
+            inner.next_waiter
+        });
+        inner.waiters.insert((offset, key), cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// Nobody waits for this any more.
+    pub(super) fn forget(&self, offset: u64, waiter: u64) {
+        self.lock().waiters.remove(&(offset, waiter));
+    }
+
+    /// What has become of an offset; none as long as it is not settled.
+    fn outcome(&self, offset: u64) -> Option<Result<(), Error>> {
+        if self.settled.load(Ordering::Acquire) <= offset {
+            return None;
+        }
+        if !self.has_refused.load(Ordering::Acquire) {
+            return Some(Ok(()));
+        }
+        let inner = self.lock();
+        let refused = inner.refused.get(&offset).map(|(_, error)| error.clone());
+        Some(refused.map_or(Ok(()), Err))
+    }
+
+    /// The same; an unsettled offset of a stream that has ended has become what the stream has.
+    pub(super) fn known(&self, offset: u64) -> Option<Result<(), Error>> {
+        let settled = self.outcome(offset);
+        settled.or_else(|| self.lock().end.clone())
+    }
+
+    /// All offsets below are settled.
+    pub(super) fn settled(&self) -> u64 {
+        self.settled.load(Ordering::Acquire)
+    }
+
+    /// How the stream has ended, and the offset behind its last.
+    pub(super) fn end_of_stream(&self) -> (Option<Result<(), Error>>, u64) {
+        let inner = self.lock();
+        (inner.end.clone(), inner.next_offset)
+    }
+
+    /// Makes the driver send what there is for as long as the returned guard lives; tells the
+    /// offset behind what was accepted so far.
+    pub(super) fn flushing(&self) -> (u64, Counted<'_>) {
+        let counted = self.counted(|inner| &mut inner.flushing);
+        (self.lock().next_offset, counted)
+    }
+
+    fn counted(&self, count: fn(&mut Inner) -> &mut usize) -> Counted<'_> {
+        *count(&mut self.lock()) += 1;
+        self.look.notify_one();
+        Counted(self, count)
+    }
+
+    /// The error that what was refused makes of a flush or the end: of all, or of what no flush
+    /// has told yet.
+    pub(super) fn refusals(&self, all: bool) -> Result<(), Error> {
+        let mut inner = self.lock();
+        let told = match all {
+            true => 0,
+            false => inner.refused_told,
+        };
+        inner.refused_told = inner.refused.len();
+        let mut refused = inner.refused.iter().skip(told);
+        let Some((offset, (_, first))) = refused.next() else {
+            return Ok(());
+        };
+        let more = match refused.count() {
+            0 => String::new(),
+            more => format!("; {more} more were refused"),
+        };
+        let message = format!(
+            "the service refused what has offset {offset}: {}{more}",
+            first.message()
+        );
+        Err(Error::hinting(ErrorKind::Refused, message, first.hint()))
+    }
+
+    pub(super) fn phases(&self) -> watch::Receiver<Phase> {
+        self.phase.subscribe()
+    }
+
+    /// The driver's phase, and whether what is accepted is being flushed.
+    pub(super) fn phase(&self) -> (Phase, bool) {
+        let inner = self.lock();
+        (inner.phase, inner.closing || inner.flushing > 0)
+    }
+
+    pub(super) fn stream_id(&self) -> String {
+        self.lock().stream_id.clone()
+    }
+
+    /// What was accepted and is not durable, in order; none while the stream runs.
+    pub(super) fn unacknowledged(&self) -> Option<Vec<Unacknowledged>> {
+        let inner = self.lock();
+        inner.end.as_ref()?;
+        let refused = inner.refused.values();
+        let refused = refused.flat_map(|(batch, error)| items(batch, Some(error)));
+        let settled = self.settled();
+        let open = inner.taken.iter().flat_map(|batch| items(batch, None));
+        let open = open.filter(|item| item.offset >= settled as i64);
+        Some(refused.chain(open).collect())
+    }
+
+    // ---- for the driver ----
+
+    pub(super) fn on(&self, event: Event) {
+        match event {
+            Event::Opened { stream_id, .. } => {
+                self.lock().stream_id = stream_id;
+                self.enter(Phase::Opened);
+            }
+            Event::Acknowledged { parts, .. } => self.settle(&parts, None),
+            Event::Refused { batch, fault } => self.refuse(batch, &fault),
+            Event::Recovering { .. } => {
+                if self.lock().phase != Phase::Uninitialized {
+                    self.enter(Phase::Recovering);
+                }
+            }
+            // Routine: records are accepted as before.
+            Event::Rotating { .. } | Event::Sent { .. } => {}
+        }
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.lock().phase = phase;
+        self.phase.send_replace(phase);
+    }
+
+    fn refuse(&self, batch: Batch, fault: &Fault) {
+        let part = BatchPart::from(&batch);
+        self.settle(&[part], Some((batch, Error::of_fault(fault))));
+    }
+
+    /// The next parts, in order, are settled: acknowledged, or this one refused.
+    fn settle(&self, parts: &[BatchPart], refused: Option<(Batch, Error)>) {
+        let mut inner = self.lock();
+        let mut settled = self.settled.load(Ordering::Relaxed);
+        let (mut records, mut bytes) = (0, 0);
+        for part in parts {
+            let (start, end) = offsets(part);
+            debug_assert_eq!(start, settled, "a stream settles in order");
+            settled = end;
+            records += part.records.min(self.records_max) as usize;
+            bytes += part.bytes;
+        }
+        if let Some((batch, error)) = refused {
+            let offset = offsets(&BatchPart::from(&batch)).0;
+            inner.refused.insert(offset, (batch, error));
+            self.has_refused.store(true, Ordering::Release);
+        }
+        while let Some(batch) = inner.taken.front()
+            && offsets(&BatchPart::from(batch)).1 <= settled
+        {
+            inner.taken.pop_front();
+        }
+        self.settled.store(settled, Ordering::Release);
+        let waiting = inner.waiters.split_off(&(settled, 0));
+        let woken = std::mem::replace(&mut inner.waiters, waiting);
+        drop(inner);
+        self.records.add_permits(records);
+        self.bytes.add_permits(bytes);
+        woken.into_values().for_each(Waker::wake);
+    }
+
+    /// The driver has ended. The first end counts.
+    pub(super) fn end(&self, how: Result<(), Error>) {
+        let mut inner = self.lock();
+        if inner.end.is_some() {
+            return;
+        }
+        let phase = match how {
+            Ok(()) => Phase::Closed,
+            Err(_) => Phase::Failed,
+        };
+        inner.end = Some(how);
+        inner.closing = true;
+        let Inner { gather, taken, .. } = &mut *inner;
+        taken.extend(gather.drain());
+        let woken = std::mem::take(&mut inner.waiters);
+        drop(inner);
+        self.records.close();
+        self.bytes.close();
+        self.enter(phase);
+        woken.into_values().for_each(Waker::wake);
+    }
+}
+
+impl Source for Shared {
+    async fn take(&self) -> Option<Batch> {
+        loop {
+            let until = {
+                let mut inner = self.lock();
+                let haste = inner.haste(self.settled());
+                match inner.gather.next(Instant::now(), haste) {
+                    Next::Batch(batch) => {
+                        inner.taken.push_back(batch.clone());
+                        return Some(batch);
+                    }
+                    Next::Nothing if inner.closing => return None,
+                    Next::At(until) => Some(until),
+                    Next::Nothing | Next::Later => None,
+                }
+            };
+            match until {
+                Some(until) => {
+                    let _ = tokio::time::timeout_at(until.into(), self.look.notified()).await;
+                }
+                None => self.look.notified().await,
+            }
+        }
+    }
+}
+
+impl Inner {
+    fn haste(&self, settled: u64) -> Haste {
+        // Nothing is outstanding: nothing else will bring these on their way.
+        let is_idle = self.gather.first() == Some(settled);
+        match self.phase {
+            _ if self.closing => Haste::Now,
+            // What cannot be sent now goes later in fuller batches.
+            Phase::Uninitialized | Phase::Recovering => Haste::NotYet,
+            Phase::Opened | Phase::Closed | Phase::Failed => {
+                match is_idle || self.flushing > 0 || self.blocked > 0 {
+                    true => Haste::Now,
+                    false => Haste::Linger,
+                }
+            }
+        }
+    }
+}
+
+/// The offsets of a part: from, and behind the last. A whole batch has one.
+fn offsets(part: &BatchPart) -> (u64, u64) {
+    match part.whole {
+        true => (part.id, part.id + 1),
+        false => {
+            let start = part.id + u64::from(part.first);
+            (start, start + u64::from(part.records))
+        }
+    }
+}
+
+/// As permits: what is accepted at once is no longer than a request.
+fn len(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
+/// Counts somebody for as long as it lives.
+pub(super) struct Counted<'s>(&'s Shared, fn(&mut Inner) -> &mut usize);
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        *self.1(&mut self.0.lock()) -= 1;
+    }
+}
