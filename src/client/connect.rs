@@ -111,20 +111,19 @@ impl Connector {
         self.tokens.lock().await.forget(token);
     }
 
-    /// One attempt. A token that the server no longer knows is replaced once.
+    /// One attempt. A token that the server does not know is replaced once, if there is another.
     pub(super) async fn connect(&self) -> Result<Connection, Fault> {
-        let (shown, fresh) = self.tokens.lock().await.token().await?;
-        let token = shown.token.clone();
-        match self.create(shown).await {
-            Err((Code::Unauthenticated, fault)) => {
-                self.forget_token(&token).await;
-                if fresh {
-                    return Err(fault);
-                }
-            }
-            other => return other.map_err(|(_, fault)| fault),
-        }
         let (shown, _) = self.tokens.lock().await.token().await?;
+        let token = shown.token.clone();
+        let refusal = match self.create(shown).await {
+            Err((Code::Unauthenticated, fault)) => fault,
+            other => return other.map_err(|(_, fault)| fault),
+        };
+        self.forget_token(&token).await;
+        let (shown, _) = self.tokens.lock().await.token().await?;
+        if shown.token == token {
+            return Err(refusal);
+        }
         self.create(shown).await.map_err(|(_, fault)| fault)
     }
 

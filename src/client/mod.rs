@@ -18,13 +18,13 @@ pub(crate) mod url;
 pub use codec::RecordKind;
 pub use connect::{Connector, Target};
 pub use credentials::Credentials;
-pub use driver::{Ended, Event, run};
 pub(crate) use driver::run_one;
-pub(crate) use supply::Source;
+pub use driver::{Ended, Event, run};
 pub(crate) use network::is_loopback;
 pub use network::{Network, Proxies};
 pub use probe::Peer;
 pub use secret::{Secret, read_bounded};
+pub(crate) use supply::Source;
 pub use token::{Shown, TokenSource, WorkspaceId};
 
 /// How the client names itself to servers.

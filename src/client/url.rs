@@ -78,10 +78,7 @@ impl Url {
 
 /// The id of the workspace, and where it comes from: the endpoint, the workspace's URL, or it
 /// is to be asked of the workspace.
-pub(crate) fn workspace_id(
-    endpoint: &Url,
-    workspace: Option<&Url>,
-) -> (WorkspaceId, &'static str) {
+pub(crate) fn workspace_id(endpoint: &Url, workspace: Option<&Url>) -> (WorkspaceId, &'static str) {
     let Some(label) = endpoint.first_label() else {
         return (WorkspaceId::Known("local".to_owned()), "the endpoint");
     };

@@ -31,8 +31,8 @@ use tokio::sync::mpsc;
 
 use super::stream::Origin;
 use super::{
-    Credentials, Error, ErrorKind, Record, SdkBuilder, StreamOptions, StreamState,
-    TableProperties, Unacknowledged,
+    Credentials, Error, ErrorKind, Record, SdkBuilder, StreamOptions, StreamState, TableProperties,
+    Unacknowledged,
 };
 
 /// [`zerobus::Sdk`](super::Sdk) with the thread that its streams run on.

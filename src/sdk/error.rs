@@ -46,11 +46,7 @@ impl Error {
         Self::hinting(kind, message, None)
     }
 
-    pub(super) fn hinting(
-        kind: ErrorKind,
-        message: impl Into<String>,
-        hint: Option<&str>,
-    ) -> Self {
+    pub(super) fn hinting(kind: ErrorKind, message: impl Into<String>, hint: Option<&str>) -> Self {
         Self(Arc::new(Inner {
             kind,
             message: message.into(),
@@ -119,7 +115,11 @@ impl Error {
                 (ErrorKind::Unavailable, "check the endpoint and the network")
             }
         };
-        Self::hinting(kind, fault.message.as_str(), Some(fault.hint.unwrap_or(hint)))
+        Self::hinting(
+            kind,
+            fault.message.as_str(),
+            Some(fault.hint.unwrap_or(hint)),
+        )
     }
 }
 

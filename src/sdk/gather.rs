@@ -82,7 +82,12 @@ impl Gather {
 
     /// Adds one record. Says whether whoever sends should look: there was nothing, or a batch
     /// is full.
-    pub(super) fn add(&mut self, offset: u64, record: &[u8], now: impl FnOnce() -> Instant) -> bool {
+    pub(super) fn add(
+        &mut self,
+        offset: u64,
+        record: &[u8],
+        now: impl FnOnce() -> Instant,
+    ) -> bool {
         if self.records > 0 && self.body.len() + framed_len(record.len()) > BATCH_BYTES_MAX {
             self.cut();
         }
@@ -93,8 +98,7 @@ impl Gather {
         }
         put_record(&mut self.body, record);
         self.records += 1;
-        let is_full =
-            self.body.len() >= GATHERED_BYTES_MAX || self.records >= GATHERED_RECORDS_MAX;
+        let is_full = self.body.len() >= GATHERED_BYTES_MAX || self.records >= GATHERED_RECORDS_MAX;
         if is_full {
             self.cut();
         }
@@ -146,7 +150,8 @@ impl Gather {
         self.ready.drain(..)
     }
 
-    fn cut(&mut self) {
+    /// Ends the batch being gathered.
+    pub(super) fn cut(&mut self) {
         if self.records == 0 {
             return;
         }
@@ -195,7 +200,10 @@ mod tests {
         let sent = batch(gather.next(start + LINGER, Haste::Linger));
         assert_eq!(sent, (0, vec!["a".into(), "bc".into()]));
         assert!(gather.add(2, b"", || start));
-        assert_eq!(batch(gather.next(start, Haste::Now)), (2, vec![Bytes::new()]));
+        assert_eq!(
+            batch(gather.next(start, Haste::Now)),
+            (2, vec![Bytes::new()])
+        );
     }
 
     #[test]

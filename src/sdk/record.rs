@@ -123,7 +123,9 @@ impl Encoding {
     fn proto(&self, given: &str) -> Result<(&MessageDescriptor, &RecordPlan), Error> {
         let of_proto = self.table.descriptor().zip(self.table.plan());
         let (descriptor, plan) = of_proto.ok_or_else(|| {
-            Error::invalid(format!("the stream takes JSON records, {given} is protobuf"))
+            Error::invalid(format!(
+                "the stream takes JSON records, {given} is protobuf"
+            ))
         })?;
         Ok((descriptor, plan))
     }
@@ -148,10 +150,7 @@ impl Encoding {
     /// A message with well-known types, as the service takes it: by way of its JSON form.
     fn rewritten(&self, descriptor: &MessageDescriptor, bytes: &[u8]) -> Result<Vec<u8>, Error> {
         let message = DynamicMessage::decode(descriptor.clone(), bytes).map_err(|e| {
-            Error::invalid(format!(
-                "the message is no {}: {e}",
-                descriptor.full_name()
-            ))
+            Error::invalid(format!("the message is no {}: {e}", descriptor.full_name()))
         })?;
         let mut text = serde_json::Serializer::new(Vec::new());
         let options = SerializeOptions::new()

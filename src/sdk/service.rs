@@ -300,5 +300,9 @@ fn of_failure(failure: &Failure) -> Error {
         // The flag's name in a library.
         hint.replace("--allow-plaintext", "SdkBuilder::allow_plaintext")
     });
-    Error::hinting(ErrorKind::Settings, failure.message.as_str(), hint.as_deref())
+    Error::hinting(
+        ErrorKind::Settings,
+        failure.message.as_str(),
+        hint.as_deref(),
+    )
 }

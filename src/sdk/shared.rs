@@ -297,7 +297,10 @@ impl Shared {
     /// offset behind what was accepted so far.
     pub(super) fn flushing(&self) -> (u64, Counted<'_>) {
         let counted = self.counted(|inner| &mut inner.flushing);
-        (self.lock().next_offset, counted)
+        let mut inner = self.lock();
+        // What comes later is not waited for, and travels by itself.
+        inner.gather.cut();
+        (inner.next_offset, counted)
     }
 
     fn counted(&self, count: fn(&mut Inner) -> &mut usize) -> Counted<'_> {
@@ -506,5 +509,52 @@ pub(super) struct Counted<'s>(&'s Shared, fn(&mut Inner) -> &mut usize);
 impl Drop for Counted<'_> {
     fn drop(&mut self) {
         *self.1(&mut self.0.lock()) -= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::protocol::{Counts, FaultClass};
+
+    fn opened(options: &StreamOptions) -> Arc<Shared> {
+        let shared = Arc::new(Shared::new(options));
+        shared.on(Event::Opened {
+            stream_id: "s".to_owned(),
+            counts: Counts::default(),
+        });
+        shared
+    }
+
+    fn accept(shared: &Shared, record: &[u8]) -> u64 {
+        let room = shared.try_room(1, record.len() + 2).unwrap();
+        shared.accept(room, record).unwrap()
+    }
+
+    fn acknowledged(batch: &Batch) -> Event {
+        Event::Acknowledged {
+            parts: vec![BatchPart::from(batch)],
+            counts: Counts::default(),
+        }
+    }
+
+    /// What is accepted after a flush began travels by itself and is not waited for.
+    #[tokio::test]
+    async fn a_flush_does_not_wait_for_what_comes_later() {
+        let shared = opened(&StreamOptions::new());
+        accept(&shared, b"one");
+        accept(&shared, b"two");
+        let (until, flushing) = shared.flushing();
+        assert_eq!(until, 2);
+        assert_eq!(accept(&shared, b"later"), 2);
+        let batch = shared.take().await.unwrap();
+        assert_eq!((batch.id, batch.records), (0, 2));
+        shared.on(acknowledged(&batch));
+        assert!(matches!(shared.known(1), Some(Ok(()))));
+        assert!(shared.known(2).is_none());
+        drop(flushing);
+        assert_eq!(shared.take().await.unwrap().id, 2);
     }
 }

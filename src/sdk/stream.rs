@@ -91,7 +91,9 @@ impl Stream {
     pub async fn opened(&self) -> Result<(), Error> {
         let mut phases = self.shared.phases();
         // It lives as long as `self`.
-        let _ = phases.wait_for(|phase| *phase != Phase::Uninitialized).await;
+        let _ = phases
+            .wait_for(|phase| *phase != Phase::Uninitialized)
+            .await;
         match self.shared.end_of_stream() {
             (Some(Err(error)), _) => Err(error),
             (Some(Ok(())) | None, _) => Ok(()),

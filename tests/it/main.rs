@@ -28,6 +28,7 @@ mod refusals;
 mod resume;
 mod resume_edges;
 mod rig;
+mod sdk;
 mod shutdown;
 mod signals;
 mod sql;
