@@ -251,8 +251,9 @@ pub(crate) async fn run_one(
         }
 
         let wakeup = stream.next_wakeup().map(|at| start + at);
-        let may_take = held.is_none() && !input_ended;
         let send_blocked = stream.wants_to_send() && !can_send(connection.as_ref());
+        // What cannot be sent yet stays with its source, which may still add to it.
+        let may_take = held.is_none() && !input_ended && !send_blocked;
         let (responses, requests) = match &mut connection {
             Some(c) => (Some(&mut c.responses), c.requests.as_ref()),
             None => (None, None),

@@ -7,8 +7,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::runtime::Handle;
-
 use super::shared::Shared;
 use super::{Error, ErrorKind};
 
@@ -17,20 +15,17 @@ use super::{Error, ErrorKind};
 /// It may be waited for, cloned, asked or dropped as one likes: the record is sent all the same.
 /// Its error is the service's refusal of what was ingested, or the failure of the stream; then
 /// what was ingested is among [`Stream::unacknowledged`](super::Stream::unacknowledged).
-#[must_use = "that a record was accepted does not say that it is durable; `flush` or `close` may be waited for instead"]
 pub struct Ack {
     shared: Arc<Shared>,
-    runtime: Handle,
     offset: u64,
     /// Tells this one from others that wait for the same, once it has waited.
     waiter: Option<u64>,
 }
 
 impl Ack {
-    pub(super) fn new(shared: &Arc<Shared>, runtime: &Handle, offset: u64) -> Self {
+    pub(super) fn new(shared: &Arc<Shared>, offset: u64) -> Self {
         Self {
             shared: Arc::clone(shared),
-            runtime: runtime.clone(),
             offset,
             waiter: None,
         }
@@ -65,7 +60,8 @@ impl Ack {
     /// known already.
     pub fn add_done_callback(&self, callback: impl FnOnce(Result<(), Error>) + Send + 'static) {
         let ack = self.clone();
-        self.runtime.spawn(async move { callback(ack.await) });
+        let runtime = self.shared.runtime();
+        runtime.spawn(async move { callback(ack.await) });
     }
 }
 
@@ -95,7 +91,7 @@ impl Future for Ack {
 
 impl Clone for Ack {
     fn clone(&self) -> Self {
-        Self::new(&self.shared, &self.runtime, self.offset)
+        Self::new(&self.shared, self.offset)
     }
 }
 

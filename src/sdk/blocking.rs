@@ -206,7 +206,6 @@ impl Stream {
 
 /// [`zerobus::Ack`](super::Ack) for threads.
 #[derive(Clone)]
-#[must_use = "that a record was accepted does not say that it is durable; `flush` or `close` may be waited for instead"]
 pub struct Ack {
     ack: super::Ack,
     runtime: Handle,

@@ -3,7 +3,6 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::Error;
@@ -12,11 +11,7 @@ use super::options::{AckResponse, StreamOptions};
 use super::shared::Shared;
 
 /// Starts the thread, if there is anybody to call. What is returned tells when it has ended.
-pub(super) fn start(
-    shared: &Arc<Shared>,
-    options: &StreamOptions,
-    runtime: &Handle,
-) -> Option<watch::Receiver<()>> {
+pub(super) fn start(shared: &Arc<Shared>, options: &StreamOptions) -> Option<watch::Receiver<()>> {
     if options.on_ack.is_none() && options.on_error.is_none() {
         return None;
     }
@@ -24,7 +19,6 @@ pub(super) fn start(
     let caller = Caller {
         shared: Arc::clone(shared),
         options: options.clone(),
-        runtime: runtime.clone(),
     };
     std::thread::spawn(move || {
         caller.run();
@@ -36,7 +30,6 @@ pub(super) fn start(
 struct Caller {
     shared: Arc<Shared>,
     options: StreamOptions,
-    runtime: Handle,
 }
 
 impl Caller {
@@ -44,8 +37,8 @@ impl Caller {
         let mut told = 0;
         loop {
             // Of whatever there is next: the end is an answer, too.
-            let next = Ack::new(&self.shared, &self.runtime, told);
-            let _ = self.runtime.block_on(next);
+            let next = Ack::new(&self.shared, told);
+            let _ = self.shared.runtime().block_on(next);
             let (end, accepted) = self.shared.end_of_stream();
             let settled = self.shared.settled();
             for offset in told..settled {

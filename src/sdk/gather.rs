@@ -13,7 +13,7 @@ use crate::transcode::BATCH_BYTES_MAX;
 /// A gathered batch is full with so many bytes or records. More in one gains nothing, and its
 /// first record would wait for its last.
 const GATHERED_BYTES_MAX: usize = 256 << 10;
-const GATHERED_RECORDS_MAX: u32 = 4_096;
+const GATHERED_RECORDS_MAX: u32 = 2_048;
 /// Field 1, delimited by its length.
 const RECORD: u8 = 1 << 3 | 2;
 
@@ -33,8 +33,9 @@ pub(super) fn put_record(body: &mut Vec<u8>, record: &[u8]) {
 pub(super) struct Gather {
     linger: Duration,
     pool: Pool,
-    /// Batches that are complete.
+    /// Batches that are complete, and how many records they have.
     ready: VecDeque<Batch>,
+    ready_records: usize,
     /// The batch being gathered, of so many records.
     body: Recycled,
     records: u32,
@@ -74,6 +75,7 @@ impl Gather {
             body: pool.take(),
             pool,
             ready: VecDeque::new(),
+            ready_records: 0,
             records: 0,
             first: 0,
             since: Instant::now(),
@@ -108,7 +110,7 @@ impl Gather {
     /// Adds records that travel by themselves, under one offset.
     pub(super) fn add_whole(&mut self, offset: u64, records: u32, body: Bytes) {
         self.cut();
-        self.ready.push_back(Batch {
+        self.push(Batch {
             id: offset,
             first: 0,
             records,
@@ -117,17 +119,14 @@ impl Gather {
         });
     }
 
-    /// The offset of the first record that waits.
-    pub(super) fn first(&self) -> Option<u64> {
-        match self.ready.front() {
-            Some(batch) => Some(batch.id),
-            None => (self.records > 0).then_some(self.first),
-        }
+    /// How many records wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.ready_records + self.records as usize
     }
 
     /// The next batch, if it is time.
     pub(super) fn next(&mut self, now: Instant, haste: Haste) -> Next {
-        if let Some(batch) = self.ready.pop_front() {
+        if let Some(batch) = self.pop() {
             return Next::Batch(batch);
         }
         if self.records == 0 {
@@ -139,7 +138,7 @@ impl Gather {
             Haste::Linger if now < due => Next::At(due),
             Haste::Linger | Haste::Now => {
                 self.cut();
-                self.ready.pop_front().map_or(Next::Nothing, Next::Batch)
+                self.pop().map_or(Next::Nothing, Next::Batch)
             }
         }
     }
@@ -147,6 +146,7 @@ impl Gather {
     /// All that waits.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = Batch> {
         self.cut();
+        self.ready_records = 0;
         self.ready.drain(..)
     }
 
@@ -161,13 +161,25 @@ impl Gather {
             false => Bytes::from_owner(std::mem::replace(&mut self.body, self.pool.take())),
         };
         self.body.clear();
-        self.ready.push_back(Batch {
+        let records = std::mem::take(&mut self.records);
+        self.push(Batch {
             id: self.first,
             first: 0,
-            records: std::mem::take(&mut self.records),
+            records,
             body,
             whole: false,
         });
+    }
+
+    fn push(&mut self, batch: Batch) {
+        self.ready_records += batch.records as usize;
+        self.ready.push_back(batch);
+    }
+
+    fn pop(&mut self) -> Option<Batch> {
+        let batch = self.ready.pop_front()?;
+        self.ready_records -= batch.records as usize;
+        Some(batch)
     }
 }
 
@@ -236,9 +248,9 @@ mod tests {
         put_record(&mut body, b"y");
         gather.add_whole(1, 2, body.into());
         gather.add(2, b"after", || now);
-        assert_eq!(gather.first(), Some(0));
+        assert_eq!(gather.waiting(), 4);
         let ids: Vec<_> = gather.drain().map(|b| (b.id, b.records, b.whole)).collect();
         assert_eq!(ids, [(0, 1, false), (1, 2, true), (2, 1, false)]);
-        assert_eq!(gather.first(), None);
+        assert_eq!(gather.waiting(), 0);
     }
 }

@@ -12,6 +12,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use bytes::Bytes;
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit, TryAcquireError, watch};
 
 use super::gather::{Gather, Haste, Next};
@@ -21,6 +22,13 @@ use super::{Error, ErrorKind};
 use crate::client::{Event, Source};
 use crate::protocol::{Batch, BatchPart, Fault};
 use crate::transcode::BATCH_BYTES_MAX;
+
+/// As long as fewer batches are outstanding, records do not wait for others to travel with.
+const OUTSTANDING_EAGER: usize = 16;
+
+/// Whoever ingests waits while so many records are ready that the connection has not taken:
+/// more would not be sent sooner, and its acknowledgement would be as much later.
+const UNSENT_MAX: usize = 4_096;
 
 /// Where the driver of a stream is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +62,12 @@ pub(super) struct Shared {
     records_max: u32,
     /// Wakes the driver, which takes records.
     look: Notify,
+    /// Wakes those who wait for it to have taken some.
+    taken: Notify,
+    /// Records come faster than the connection takes them: a copy of [`Inner::is_behind`].
+    is_behind: AtomicBool,
     phase: watch::Sender<Phase>,
+    runtime: Handle,
 }
 
 struct Inner {
@@ -97,7 +110,7 @@ impl Room<'_> {
 }
 
 impl Shared {
-    pub(super) fn new(options: &StreamOptions) -> Self {
+    pub(super) fn new(options: &StreamOptions, runtime: &Handle) -> Self {
         let records_max = options.max_inflight_records.clamp(1, u32::MAX as usize);
         // One request must fit; its record's framing is a few bytes more.
         let bytes_max = options.max_inflight_bytes.max(BATCH_BYTES_MAX + 16);
@@ -123,7 +136,10 @@ impl Shared {
             bytes: Semaphore::new(bytes_max.min(Semaphore::MAX_PERMITS)),
             records_max: u32::try_from(records_max).unwrap_or(u32::MAX),
             look: Notify::new(),
+            taken: Notify::new(),
+            is_behind: AtomicBool::new(false),
             phase: watch::channel(Phase::Uninitialized).0,
+            runtime: runtime.clone(),
         }
     }
 
@@ -151,8 +167,20 @@ impl Shared {
         })
     }
 
-    /// The same; waits for it. Nothing is taken if it is not waited for to the end.
+    /// The same; waits for it, and for the connection to keep up. Nothing is taken if it is not
+    /// waited for to the end.
     pub(super) async fn room(&self, records: u32, bytes: usize) -> Result<Room<'_>, Error> {
+        let room = self.any_room(records, bytes).await?;
+        loop {
+            let taken = self.taken.notified();
+            if !self.is_behind.load(Ordering::Acquire) {
+                return Ok(room);
+            }
+            taken.await;
+        }
+    }
+
+    async fn any_room(&self, records: u32, bytes: usize) -> Result<Room<'_>, Error> {
         match self.try_room(records, bytes) {
             Err(error) if error.kind() == ErrorKind::Full => {}
             other => return other,
@@ -202,12 +230,32 @@ impl Shared {
         let offset = inner.next_offset;
         inner.next_offset += 1;
         let look = add(&mut inner, offset);
+        if look {
+            self.set_behind(&inner);
+        }
         drop(inner);
         room.keep();
         if look {
             self.look.notify_one();
         }
         Ok(offset)
+    }
+
+    /// Notes whether those who ingest are to wait for the connection. Once they do, some
+    /// distance is kept before they go on.
+    fn set_behind(&self, inner: &Inner) {
+        let was = self.is_behind.load(Ordering::Relaxed);
+        let most = if was { UNSENT_MAX / 2 } else { UNSENT_MAX };
+        let is = inner.is_behind(most);
+        if is != was {
+            self.is_behind.store(is, Ordering::Release);
+            self.taken.notify_waiters();
+        }
+    }
+
+    /// Where the stream runs.
+    pub(super) fn runtime(&self) -> &Handle {
+        &self.runtime
     }
 
     /// Why nothing is accepted any more.
@@ -223,7 +271,10 @@ impl Shared {
 
     /// Nothing more is accepted; the driver ends once all is settled.
     pub(super) fn close(&self) {
-        self.lock().closing = true;
+        let mut inner = self.lock();
+        inner.closing = true;
+        self.set_behind(&inner);
+        drop(inner);
         self.records.close();
         self.bytes.close();
         self.look.notify_one();
@@ -380,7 +431,10 @@ impl Shared {
     }
 
     fn enter(&self, phase: Phase) {
-        self.lock().phase = phase;
+        let mut inner = self.lock();
+        inner.phase = phase;
+        self.set_behind(&inner);
+        drop(inner);
         self.phase.send_replace(phase);
     }
 
@@ -448,10 +502,11 @@ impl Source for Shared {
         loop {
             let until = {
                 let mut inner = self.lock();
-                let haste = inner.haste(self.settled());
+                let haste = inner.haste();
                 match inner.gather.next(Instant::now(), haste) {
                     Next::Batch(batch) => {
                         inner.taken.push_back(batch.clone());
+                        self.set_behind(&inner);
                         return Some(batch);
                     }
                     Next::Nothing if inner.closing => return None,
@@ -470,9 +525,15 @@ impl Source for Shared {
 }
 
 impl Inner {
-    fn haste(&self, settled: u64) -> Haste {
-        // Nothing is outstanding: nothing else will bring these on their way.
-        let is_idle = self.gather.first() == Some(settled);
+    /// Whether more wait for the connection than this. Without a connection they are gathered as
+    /// far as they may be in flight.
+    fn is_behind(&self, most: usize) -> bool {
+        self.phase == Phase::Opened && !self.closing && self.gather.waiting() >= most
+    }
+
+    fn haste(&self) -> Haste {
+        // Little is outstanding: what there is may as well be on its way.
+        let is_idle = self.taken.len() < OUTSTANDING_EAGER;
         match self.phase {
             _ if self.closing => Haste::Now,
             // What cannot be sent now goes later in fuller batches.
@@ -519,8 +580,10 @@ mod tests {
     use super::*;
     use crate::protocol::{Counts, FaultClass};
 
+    use super::super::gather::{framed_len, put_record};
+
     fn opened(options: &StreamOptions) -> Arc<Shared> {
-        let shared = Arc::new(Shared::new(options));
+        let shared = Arc::new(Shared::new(options, &Handle::current()));
         shared.on(Event::Opened {
             stream_id: "s".to_owned(),
             counts: Counts::default(),
@@ -556,5 +619,112 @@ mod tests {
         assert!(shared.known(2).is_none());
         drop(flushing);
         assert_eq!(shared.take().await.unwrap().id, 2);
+    }
+
+    /// Whoever ingests waits for a connection that does not keep up, and not where there is none.
+    #[tokio::test]
+    async fn more_is_not_accepted_than_the_connection_takes() {
+        let options = StreamOptions::new();
+        let shared = Arc::new(Shared::new(&options, &Handle::current()));
+        let many = UNSENT_MAX * 2;
+        for _ in 0..many {
+            let room = shared.room(1, 3).await.unwrap();
+            shared.accept(room, b"x").unwrap();
+        }
+        shared.on(Event::Opened {
+            stream_id: String::new(),
+            counts: Counts::default(),
+        });
+        let mut next = Box::pin(shared.room(1, 3));
+        let poll = futures_util::poll!(&mut next);
+        assert!(poll.is_pending());
+        while shared.lock().gather.waiting() > UNSENT_MAX / 2 {
+            assert!(futures_util::poll!(&mut next).is_pending());
+            shared.take().await.unwrap();
+        }
+        shared.take().await.unwrap();
+        assert!(futures_util::poll!(&mut next).is_ready());
+    }
+
+    /// Promise: whatever is acknowledged or refused, whole or in halves, each offset is told
+    /// right, and all room is given back.
+    #[tokio::test]
+    async fn each_offset_is_settled_once_and_room_comes_back() {
+        for seed in 0..300 {
+            let mut rng = fastrand::Rng::with_seed(seed);
+            let options = StreamOptions::new().max_inflight_records(40);
+            let shared = opened(&options);
+            let (records, bytes) = (
+                shared.records.available_permits(),
+                shared.bytes.available_permits(),
+            );
+            let mut sent = VecDeque::new();
+            let mut refused = Vec::new();
+            let mut accepted = 0;
+            while accepted < 200 || !sent.is_empty() {
+                let record = vec![7; rng.usize(..200)];
+                if accepted < 200 && rng.u8(..4) > 0 {
+                    let count = if rng.u8(..5) == 0 { rng.u32(1..60) } else { 0 };
+                    let mut body = Vec::new();
+                    (0..count).for_each(|_| put_record(&mut body, &record));
+                    let offset = match count {
+                        0 => shared
+                            .try_room(1, framed_len(record.len()))
+                            .and_then(|room| shared.accept(room, &record)),
+                        _ => shared
+                            .try_room(count, body.len())
+                            .and_then(|room| shared.accept_whole(room, count, body.into())),
+                    };
+                    match offset {
+                        Ok(offset) => {
+                            assert_eq!(offset, accepted, "seed {seed}");
+                            accepted += 1;
+                        }
+                        Err(error) => assert_eq!(error.kind(), ErrorKind::Full),
+                    }
+                }
+                if rng.bool() && shared.lock().gather.waiting() > 0 {
+                    let (_, _flushing) = shared.flushing();
+                    sent.push_back(shared.take().await.unwrap());
+                } else if let Some(batch) = sent.pop_front() {
+                    // A part of it, then the rest: a half, or all.
+                    let half = batch.records / 2;
+                    if half > 0 && !batch.whole && rng.bool() {
+                        let mut rest = batch.clone();
+                        for _ in 0..half {
+                            crate::protocol::take_record(&mut rest.body).unwrap();
+                        }
+                        let first = batch.body.len() - rest.body.len();
+                        let first = Batch {
+                            records: half,
+                            body: batch.body.slice(..first),
+                            ..batch
+                        };
+                        (rest.first, rest.records) = (batch.first + half, batch.records - half);
+                        sent.push_front(rest);
+                        shared.on(acknowledged(&first));
+                    } else if (batch.whole || batch.records == 1) && rng.u8(..4) == 0 {
+                        refused.push(offsets(&BatchPart::from(&batch)).0);
+                        let fault = Fault::new(FaultClass::Invalid, "no");
+                        shared.on(Event::Refused { batch, fault });
+                    } else {
+                        shared.on(acknowledged(&batch));
+                    }
+                }
+                if accepted == 200 && sent.is_empty() && shared.lock().gather.waiting() > 0 {
+                    let (_, _flushing) = shared.flushing();
+                    sent.push_back(shared.take().await.unwrap());
+                }
+            }
+            assert_eq!(shared.settled(), 200, "seed {seed}");
+            for offset in 0..200 {
+                let known = shared.known(offset).unwrap();
+                assert_eq!(known.is_err(), refused.contains(&offset), "seed {seed}");
+            }
+            assert!(shared.lock().taken.is_empty());
+            assert_eq!(shared.records.available_permits(), records, "seed {seed}");
+            assert_eq!(shared.bytes.available_permits(), bytes, "seed {seed}");
+            assert_eq!(shared.refusals(true).is_err(), !refused.is_empty());
+        }
     }
 }

@@ -37,7 +37,6 @@ pub struct Stream {
     shared: Arc<Shared>,
     encoding: Encoding,
     origin: Origin,
-    runtime: Handle,
     /// When the callbacks have ended, if there are any.
     callbacks: Option<watch::Receiver<()>>,
 }
@@ -59,8 +58,8 @@ impl Stream {
         runtime: &Handle,
         alive: impl Send + 'static,
     ) -> Self {
-        let shared = Arc::new(Shared::new(&origin.options));
-        let callbacks = super::callbacks::start(&shared, &origin.options, runtime);
+        let shared = Arc::new(Shared::new(&origin.options, runtime));
+        let callbacks = super::callbacks::start(&shared, &origin.options);
         let driven = Driven(Arc::clone(&shared));
         let config = origin.options.config();
         runtime.spawn(async move {
@@ -79,7 +78,6 @@ impl Stream {
             shared,
             encoding,
             origin,
-            runtime: runtime.clone(),
             callbacks,
         }
     }
@@ -133,7 +131,7 @@ impl Stream {
 
     fn accept(&self, room: Room<'_>, record: &[u8]) -> Result<Ack, Error> {
         let offset = self.shared.accept(room, record)?;
-        Ok(Ack::new(&self.shared, &self.runtime, offset))
+        Ok(Ack::new(&self.shared, offset))
     }
 
     /// Accepts records that go into the table together or not at all: one request, one offset,
@@ -156,7 +154,7 @@ impl Stream {
             }
             let room = self.shared.room(count, body.len()).await?;
             let offset = self.shared.accept_whole(room, count, body)?;
-            Ok(Some(Ack::new(&self.shared, &self.runtime, offset)))
+            Ok(Some(Ack::new(&self.shared, offset)))
         }
     }
 
@@ -211,7 +209,7 @@ impl Stream {
         }
         let (until, _flushing) = self.shared.flushing();
         if let Some(last) = until.checked_sub(1) {
-            let last = Ack::new(&self.shared, &self.runtime, last);
+            let last = Ack::new(&self.shared, last);
             match tokio::time::timeout(timeout, last).await {
                 // What was refused is told below.
                 Ok(Err(error)) if error.kind() != ErrorKind::Refused => return Err(error),

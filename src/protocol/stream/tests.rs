@@ -291,6 +291,37 @@ fn a_close_signal_drains_and_reconnects_without_resending() {
 }
 
 #[test]
+fn after_the_grace_late_acknowledgements_are_taken_for_a_moment() {
+    for (drain_max, grace) in [(None, SECOND), (Some(Duration::ZERO), Duration::ZERO)] {
+        let mut stream = opened(Config {
+            drain_max,
+            ..Config::default()
+        });
+        stream.push(batch(1));
+        stream.push(batch(2));
+        stream.push(batch(3));
+        actions(&mut stream, Now::ZERO);
+        stream.on_ack(Now::ZERO, 0);
+        actions(&mut stream, Now::ZERO);
+        stream.on_close_signal(Now::ZERO, SECOND);
+        assert_eq!(stream.next_wakeup(), Some(grace));
+        stream.on_time(grace);
+        assert_eq!(actions(&mut stream, grace), [Action::HalfClose]);
+        // One is late, the other does not come.
+        stream.on_ack(grace, 1);
+        assert_eq!(actions(&mut stream, grace), [acknowledged(&[2])]);
+        let end = stream.next_wakeup().unwrap();
+        assert_eq!(end, grace + LATE_ACKS_MAX);
+        stream.on_time(end);
+        let reconnects = [Action::Disconnect, Action::Connect];
+        assert_eq!(actions(&mut stream, end), reconnects);
+        stream.on_opened(end);
+        actions(&mut stream, end);
+        assert_eq!(stream.counts().resent, 3);
+    }
+}
+
+#[test]
 fn a_server_that_signals_close_at_every_start_is_not_asked_without_a_pause() {
     let mut stream = opened(Config::default());
     stream.push(batch(1));

@@ -33,9 +33,9 @@ fn a_program_without_async_ingests() {
         .unwrap()
         .add_done_callback(move |known| told.send(known).unwrap());
     tell.recv().unwrap().unwrap();
-    let _ = stream.try_ingest_record(json(102)).unwrap();
+    stream.try_ingest_record(json(102)).unwrap();
     stream.flush().unwrap();
-    let _ = stream.ingest_record(json(103)).unwrap();
+    stream.ingest_record(json(103)).unwrap();
     stream.close().unwrap();
     stream.close().unwrap();
     assert_eq!(stream.state(), StreamState::Closed);
@@ -96,7 +96,7 @@ fn threads_share_a_stream() {
             let stream = &stream;
             scope.spawn(move || {
                 for n in 0..200 {
-                    let _ = stream.ingest_record(json(thread * 200 + n)).unwrap();
+                    stream.ingest_record(json(thread * 200 + n)).unwrap();
                 }
             });
         }

@@ -5,7 +5,10 @@ use std::sync::Mutex;
 use super::*;
 
 #[derive(Clone, Default)]
-struct Told(Arc<Mutex<Vec<(i64, Option<String>)>>>);
+struct Told(Arc<Mutex<Vec<Call>>>);
+
+/// An offset, and the error if that is what was told.
+type Call = (i64, Option<String>);
 
 impl Told {
     fn options(&self, options: StreamOptions) -> StreamOptions {
@@ -36,7 +39,7 @@ async fn each_offset_is_told_once_and_in_order() {
     let told = Told::default();
     let stream = rig.stream(told.options(quick())).await.unwrap();
     ingest(&stream, 0, 500).await;
-    let _ = stream.ingest_records([json(500), json(501)]).await.unwrap();
+    stream.ingest_records([json(500), json(501)]).await.unwrap();
     ingest(&stream, 502, 499).await;
     stream.close().await.unwrap();
     // The batch has one.
@@ -51,7 +54,7 @@ async fn what_is_refused_is_told_in_its_place() {
     let stream = rig.stream(told.options(quick())).await.unwrap();
     ingest(&stream, 0, 5).await;
     let poison = Json(r#"{"device_name": "poison"}"#);
-    let _ = stream.ingest_record(poison).await.unwrap();
+    stream.ingest_record(poison).await.unwrap();
     ingest(&stream, 6, 5).await;
     assert!(stream.close().await.is_err());
     assert_eq!(told.offsets(), (0..11).collect::<Vec<i64>>());

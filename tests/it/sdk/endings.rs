@@ -103,7 +103,7 @@ async fn a_failed_stream_says_why_to_all() {
         ack.await.unwrap();
     }
     // The fault takes the batch that completes the three.
-    let _ = ingest(&stream, 2, 1).await;
+    ingest(&stream, 2, 1).await;
     until(|| stream.state() == StreamState::Failed).await;
     let error = stream.flush().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Credentials);

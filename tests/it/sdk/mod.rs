@@ -16,6 +16,7 @@ mod blocking;
 mod callbacks;
 mod creation;
 mod endings;
+mod examples;
 mod flow;
 mod many;
 mod records;

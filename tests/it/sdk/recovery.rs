@@ -189,7 +189,7 @@ async fn a_stream_is_recreated_with_what_the_first_has_left() {
     }
     ingest(&stream, 2, 1).await;
     let batch = [json(3), json(4)];
-    let _ = stream.ingest_records(batch).await.unwrap();
+    stream.ingest_records(batch).await.unwrap();
     ingest(&stream, 5, 3).await;
     until(|| stream.state() == StreamState::Failed).await;
     let again = rig.sdk.recreate_stream(&stream).await.unwrap();
