@@ -8,11 +8,11 @@ use crate::rig::{Rig, ZEROBUS};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// The shell blocks of a document.
-fn shell_blocks(text: &str) -> Vec<String> {
+/// The blocks of a document in this language.
+fn blocks(text: &str, language: &str) -> Vec<String> {
     let mut blocks = Vec::new();
     let mut rest = text;
-    while let Some((_, after)) = rest.split_once("```sh\n") {
+    while let Some((_, after)) = rest.split_once(&format!("```{language}\n")) {
         let (block, after) = after.split_once("\n```").unwrap();
         blocks.push(block.to_owned());
         rest = after;
@@ -20,10 +20,24 @@ fn shell_blocks(text: &str) -> Vec<String> {
     blocks
 }
 
+/// What the README shows of the library is a piece of a program that runs.
+#[test]
+fn the_library_in_the_readme_is_that_of_an_example() {
+    let read = |name: &str| std::fs::read_to_string(Path::new(ROOT).join(name)).unwrap();
+    let flat = |text: &str| {
+        let lines = text.lines().map(str::trim).collect::<Vec<_>>();
+        lines.join("\n")
+    };
+    let program = flat(&read("examples/non_blocking.rs"));
+    let shown = blocks(&read("README.md"), "rust");
+    assert_eq!(shown.len(), 1);
+    assert!(program.contains(&flat(&shown[0])), "{}", shown[0]);
+}
+
 #[test]
 fn every_command_of_the_readme_runs() {
     let readme = std::fs::read_to_string(Path::new(ROOT).join("README.md")).unwrap();
-    let blocks = shell_blocks(&readme);
+    let blocks = blocks(&readme, "sh");
     assert!(blocks.len() >= 5);
     let rig = Rig::new();
     let link = |name: &str| {

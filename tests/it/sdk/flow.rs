@@ -167,3 +167,21 @@ async fn an_ack_may_be_waited_for_by_many_and_dropped_by_some() {
     assert!(ack.is_done());
     assert_eq!(format!("{ack:?}"), "Ack { offset: 0, is_done: true }");
 }
+
+#[tokio::test]
+async fn the_least_of_everything_is_one_record_at_a_time() {
+    let rig = Rig::new().await;
+    let options = quick()
+        .max_inflight_records(0)
+        .max_inflight_bytes(0)
+        .linger_ms(0);
+    let stream = rig.stream(options).await.unwrap();
+    let acks = ingest(&stream, 0, 20).await;
+    assert!(acks[..19].iter().all(Ack::is_done));
+    let batch = stream.ingest_records((20..30).map(json)).await.unwrap();
+    batch.unwrap().await.unwrap();
+    stream.close().await.unwrap();
+    let mut landed = rig.landed();
+    landed.sort_unstable();
+    assert_eq!(landed, each(0..30));
+}
