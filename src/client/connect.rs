@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::mpsc;
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
@@ -16,7 +16,7 @@ use super::codec::{RecordKind, Request, StreamCodec};
 use super::network::Network;
 use super::secret::Secret;
 use super::status::{chain, fault, plaintext_fault, unanswered};
-use super::token::{Shown, TokenSource};
+use super::token::{Shown, TokenSource, Tokens};
 use crate::protocol::{Fault, FaultClass};
 use crate::schema::TableName;
 use crate::wire::{CreateIngestStreamRequest, EphemeralStreamResponse, ephemeral_stream_response};
@@ -48,7 +48,7 @@ pub struct Connector {
     target: Target,
     endpoint: Endpoint,
     network: Network,
-    tokens: Arc<Mutex<TokenSource>>,
+    tokens: Arc<Tokens>,
 }
 
 /// A created stream.
@@ -67,7 +67,7 @@ impl Connector {
     /// # Errors
     /// An endpoint that is no URL.
     pub fn new(target: Target, tokens: TokenSource, network: Network) -> Result<Self, Fault> {
-        Self::sharing(target, Arc::new(Mutex::new(tokens)), network)
+        Self::sharing(target, Arc::new(Tokens::new(tokens)), network)
     }
 
     /// The same with a source that others use as well.
@@ -76,7 +76,7 @@ impl Connector {
     /// An endpoint that is no URL.
     pub(crate) fn sharing(
         target: Target,
-        tokens: Arc<Mutex<TokenSource>>,
+        tokens: Arc<Tokens>,
         network: Network,
     ) -> Result<Self, Fault> {
         let bad = |e: tonic::transport::Error| {
@@ -107,20 +107,20 @@ impl Connector {
     }
 
     /// The server has refused this token.
-    pub(super) async fn forget_token(&self, token: &Secret) {
-        self.tokens.lock().await.forget(token);
+    pub(super) fn forget_token(&self, token: &Secret) {
+        self.tokens.forget(token);
     }
 
     /// One attempt. A token that the server does not know is replaced once, if there is another.
     pub(super) async fn connect(&self) -> Result<Connection, Fault> {
-        let (shown, _) = self.tokens.lock().await.token().await?;
+        let shown = self.tokens.token().await?;
         let token = shown.token.clone();
         let refusal = match self.create(shown).await {
             Err((Code::Unauthenticated, fault)) => fault,
             other => return other.map_err(|(_, fault)| fault),
         };
-        self.forget_token(&token).await;
-        let (shown, _) = self.tokens.lock().await.token().await?;
+        self.forget_token(&token);
+        let shown = self.tokens.token().await?;
         if shown.token == token {
             return Err(refusal);
         }

@@ -12,7 +12,7 @@ use super::secret::{Secret, hide};
 use crate::protocol::{Fault, FaultClass};
 
 /// What proves who is loading.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Credentials {
     /// A token that was obtained elsewhere.
@@ -37,6 +37,19 @@ pub enum Credentials {
     },
 }
 
+impl std::fmt::Debug for Credentials {
+    /// Their kind: a command may hold a secret as well.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Token(_) => "Token",
+            Self::TokenFile(_) => "TokenFile",
+            Self::TokenCommand(_) => "TokenCommand",
+            Self::Client { .. } => "Client",
+            Self::Federated { .. } => "Federated",
+        })
+    }
+}
+
 impl Credentials {
     /// A service principal: its application id and its OAuth secret.
     pub fn client(id: impl Into<String>, secret: impl Into<String>) -> Self {
@@ -51,7 +64,28 @@ impl Credentials {
         Self::Token(Secret::new(token))
     }
 
+    /// A file that holds a token. It is read again when the token is refused.
+    pub fn token_file(file: impl Into<PathBuf>) -> Self {
+        Self::TokenFile(file.into())
+    }
+
+    /// A command of the shell that prints a token, or JSON with one and its expiry. It runs
+    /// again when the token has expired.
+    pub fn token_command(command: impl Into<String>) -> Self {
+        Self::TokenCommand(command.into())
+    }
+
+    /// Workload identity federation: the file holds a JWT of somebody else, which is exchanged
+    /// for tokens. The application id is that of the service principal, if the policy is its own.
+    pub fn federated(client_id: Option<&str>, file: impl Into<PathBuf>) -> Self {
+        Self::Federated {
+            client_id: client_id.map(str::to_owned),
+            file: file.into(),
+        }
+    }
+
     /// Whether tokens come from the workspace.
+    #[doc(hidden)]
     pub fn needs_workspace(&self) -> bool {
         match self {
             Self::Token(_) | Self::TokenFile(_) | Self::TokenCommand(_) => false,
@@ -60,6 +94,7 @@ impl Credentials {
     }
 
     /// How long it may take to have a token from somebody else than the workspace.
+    #[doc(hidden)]
     pub fn patience(&self) -> Duration {
         match self {
             Self::TokenCommand(_) => COMMAND_TIMEOUT,
@@ -70,6 +105,7 @@ impl Credentials {
     }
 
     /// The service principal's application id, where it is known.
+    #[doc(hidden)]
     pub fn client_id(&self) -> Option<&str> {
         match self {
             Self::Client { id, .. } => Some(id),

@@ -164,7 +164,9 @@ fn settle(stopped: Stopped, supply: &Supply, alive: &Cell<usize>) -> (Ended, boo
     };
     let fatal = match &ended.outcome {
         Ok(()) => false,
-        Err(Some(fault)) if fault.is_retryable() && alive.get() > 0 && !stream.has_refused() => {
+        Err(Some(fault))
+            if fault.is_retryable() && alive.get() > 0 && stream.refused().is_empty() =>
+        {
             // What was sent goes out again, by another stream.
             let doubtful = ended.in_doubt.drain(..);
             ended.counts.resent += doubtful.map(|part| u64::from(part.records)).sum::<u64>();
@@ -253,7 +255,7 @@ pub(crate) async fn run_one(
         let wakeup = stream.next_wakeup().map(|at| start + at);
         let send_blocked = stream.wants_to_send() && !can_send(connection.as_ref());
         // What cannot be sent yet stays with its source, which may still add to it.
-        let may_take = held.is_none() && !input_ended && !send_blocked;
+        let may_take = held.is_none() && !input_ended && !stream.is_held_up();
         let (responses, requests) = match &mut connection {
             Some(c) => (Some(&mut c.responses), c.requests.as_ref()),
             None => (None, None),
@@ -290,7 +292,7 @@ pub(crate) async fn run_one(
                 // The token has expired under an open stream. With a fresh one the next
                 // attempt tells whether it is the credentials.
                 if let Some(Connection { shown, .. }) = &connection {
-                    connector.forget_token(&shown.token).await;
+                    connector.forget_token(&shown.token);
                     stream.on_fault(now, Fault::transient(shown.fault(&status).message));
                 }
             }

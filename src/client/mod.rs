@@ -25,6 +25,7 @@ pub use network::{Network, Proxies};
 pub use probe::Peer;
 pub use secret::{Secret, read_bounded};
 pub(crate) use supply::Source;
+pub(crate) use token::Tokens;
 pub use token::{Shown, TokenSource, WorkspaceId};
 
 /// How the client names itself to servers.

@@ -1,5 +1,6 @@
 //! Tokens to write to a table, from whoever makes them, kept until shortly before they expire.
 
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -15,6 +16,11 @@ use super::secret::{Secret, hide};
 use super::status::{self, said};
 use crate::protocol::{Fault, FaultClass};
 use crate::schema::TableName;
+
+/// How long it may take to obtain a token, and to renew one that still serves: less than an
+/// attempt to connect has.
+const OBTAINING_MAX: Duration = Duration::from_secs(60);
+const RENEWAL_MAX: Duration = Duration::from_secs(10);
 
 /// The longest answer with a token that is read.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
@@ -71,6 +77,41 @@ impl Shown {
     }
 }
 
+/// A source that several streams share.
+pub(crate) struct Tokens {
+    /// Held while a token is being obtained: others want the same one.
+    source: tokio::sync::Mutex<TokenSource>,
+    /// What a server has refused since. It is noted without waiting for the source.
+    refused: std::sync::Mutex<Option<Secret>>,
+}
+
+impl Tokens {
+    pub(crate) fn new(source: TokenSource) -> Self {
+        Self {
+            source: tokio::sync::Mutex::new(source),
+            refused: std::sync::Mutex::default(),
+        }
+    }
+
+    /// As [`TokenSource::token`].
+    pub(super) async fn token(&self) -> Result<Shown, Fault> {
+        let mut source = self.source.lock().await;
+        if let Some(refused) = self.refused().take() {
+            source.forget(&refused);
+        }
+        Ok(source.token().await?.0)
+    }
+
+    /// The server has refused this token.
+    pub(super) fn forget(&self, token: &Secret) {
+        *self.refused() = Some(token.clone());
+    }
+
+    fn refused(&self) -> std::sync::MutexGuard<'_, Option<Secret>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Hands out tokens for one table.
 pub struct TokenSource {
     pub(super) http: reqwest::Client,
@@ -124,7 +165,15 @@ impl TokenSource {
         if let Some(token) = cached(Cached::is_fresh, &self.cached) {
             return Ok((self.shown(token), false));
         }
-        let obtained = self.obtain().await;
+        let patience = match cached(Cached::is_good, &self.cached) {
+            Some(_) => RENEWAL_MAX,
+            None => OBTAINING_MAX,
+        };
+        let obtained = tokio::time::timeout(patience, self.obtain()).await;
+        let obtained = obtained.unwrap_or_else(|_| {
+            let seconds = patience.as_secs();
+            Err(Fault::transient(format!("no token within {seconds} s")))
+        });
         match obtained.and_then(|token| self.checked(token)) {
             Ok(token) => Ok((self.shown(token), true)),
             Err(fault) => match cached(Cached::is_good, &self.cached) {

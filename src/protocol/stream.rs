@@ -25,8 +25,6 @@ use super::window::{Refused, Window};
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// The longest time that a close signal may announce.
 const GRACE_MAX: Duration = Duration::from_secs(3_600);
-/// The most streams of one load that are created to find what the service refuses.
-const REFUSALS_MAX: u32 = 64;
 /// So many refused records with none accepted between are the fault of the schema.
 const RECORDS_REFUSED_MAX: usize = 20;
 /// How long acknowledgements are taken after a connection was half-closed whose time is up.
@@ -117,9 +115,9 @@ impl Stream {
         refused.chain(self.window.unsettled()).collect()
     }
 
-    /// Whether records were refused of which it is not known yet whether they are bad.
-    pub fn has_refused(&self) -> bool {
-        !self.refused.is_empty()
+    /// What was refused of which it is not known yet whether it is bad, or the schema is.
+    pub fn refused(&self) -> &[(Batch, Fault)] {
+        &self.refused
     }
 
     /// What was sent and is not known to be durable.
@@ -186,9 +184,15 @@ impl Stream {
         Some(Action::Send { offset, batch })
     }
 
-    /// Whether a batch waits to be sent on an open connection.
+    /// Whether a batch waits to be sent on an open connection, and may be.
     pub fn wants_to_send(&self) -> bool {
         self.state == State::Open && self.window.has_unsent()
+    }
+
+    /// Whether a batch waits on an open connection for whatever there is to wait for: another
+    /// would only wait behind it.
+    pub fn is_held_up(&self) -> bool {
+        self.state == State::Open && self.window.holds_unsent()
     }
 
     /// When [`Self::on_time`] must be called if nothing else happens.
@@ -421,7 +425,7 @@ impl Stream {
     /// found by sending batches one at a time and halving the one that is refused.
     fn refuse(&mut self, now: Now, fault: Fault) {
         self.refusals += 1;
-        if !self.config.recovery || self.refusals > REFUSALS_MAX {
+        if !self.config.recovery || self.refusals > self.config.refusals_max {
             self.window.rewind();
             return self.fail(fault);
         }
@@ -494,9 +498,20 @@ impl Stream {
             return self.close();
         }
         self.actions.push_back(Action::Disconnect);
+        if !self.config.recovery && self.window.outstanding() > 0 {
+            self.window.rewind();
+            let message =
+                "the server ended the connection, as announced, before it acknowledged everything";
+            return self.fail(Fault::transient(message));
+        }
         // What is still under way goes out again: the end has cost something.
         self.reopening |= self.window.outstanding() > 0;
         if self.acked_offset > 0 {
+            return self.connect(now);
+        }
+        // It served for long, and nobody had anything to send.
+        if self.window.outstanding() == 0 && now >= self.opened_at + BACKOFF_MAX {
+            self.pauses = 0;
             return self.connect(now);
         }
         self.window.rewind();

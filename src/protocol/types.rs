@@ -37,6 +37,8 @@ pub struct Config {
     pub ack_timeout: Duration,
     /// How long finishing may take once all input is accepted.
     pub flush_timeout: Duration,
+    /// The most streams that are created to find what the service refuses.
+    pub refusals_max: u32,
     /// Seed of the jitter.
     pub seed: u64,
 }
@@ -68,6 +70,7 @@ impl Default for Config {
             drain_max: None,
             ack_timeout: Duration::from_secs(60),
             flush_timeout: Duration::from_secs(300),
+            refusals_max: 64,
             seed: 0,
         }
     }

@@ -50,10 +50,16 @@ impl Window {
         Some((batch, again))
     }
 
+    /// Whether a batch waits to be sent, whatever for.
+    pub(super) fn holds_unsent(&self) -> bool {
+        self.sent < self.batches.len()
+    }
+
+    /// Whether one waits that may be sent.
     pub(super) fn has_unsent(&self) -> bool {
         let alone = self.suspects > 0 && self.sent > 0;
         let slow = self.limit.is_some_and(|limit| self.sent >= limit);
-        self.sent < self.batches.len() && !alone && !slow
+        self.holds_unsent() && !alone && !slow
     }
 
     /// The service asks for less: half of what was under way, and one more for each batch

@@ -24,6 +24,7 @@
 //! ```
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -46,7 +47,7 @@ pub struct Sdk {
 #[derive(Clone)]
 struct Thread {
     runtime: Handle,
-    alive: mpsc::Sender<()>,
+    alive: Arc<mpsc::Sender<()>>,
 }
 
 impl Thread {
@@ -62,7 +63,7 @@ impl Thread {
             .map_err(|e| Error::new(ErrorKind::Settings, format!("no thread: {e}")))?;
         Ok(Self {
             runtime: handle,
-            alive,
+            alive: Arc::new(alive),
         })
     }
 }
@@ -86,18 +87,48 @@ impl Sdk {
         table: &TableProperties,
         options: StreamOptions,
     ) -> Result<Stream, Error> {
+        let stream = self.start_stream(credentials, table, options)?;
+        stream.opened()?;
+        Ok(stream)
+    }
+
+    /// As [`zerobus::Sdk::start_stream`](super::Sdk::start_stream).
+    ///
+    /// # Errors
+    /// Those of the same.
+    pub fn start_stream(
+        &self,
+        credentials: Credentials,
+        table: &TableProperties,
+        options: StreamOptions,
+    ) -> Result<Stream, Error> {
         let origin = Origin {
             credentials,
             table: table.clone(),
             options,
         };
         let Thread { runtime, alive } = &self.thread;
-        let stream = self.sdk.start_on(origin, runtime, alive.clone())?;
-        runtime.block_on(stream.opened())?;
-        Ok(Stream {
+        let stream = self.sdk.start_on(origin, runtime, Arc::clone(alive))?;
+        Ok(self.stream(stream))
+    }
+
+    /// As [`zerobus::Sdk::recreate_stream`](super::Sdk::recreate_stream).
+    ///
+    /// # Errors
+    /// Those of the same.
+    pub fn recreate_stream(&self, ended: &Stream) -> Result<Stream, Error> {
+        let Thread { runtime, alive } = &self.thread;
+        let recreated = self
+            .sdk
+            .recreate_on(&ended.stream, runtime, Arc::clone(alive));
+        Ok(self.stream(runtime.block_on(recreated)?))
+    }
+
+    fn stream(&self, stream: super::Stream) -> Stream {
+        Stream {
             stream,
             thread: self.thread.clone(),
-        })
+        }
     }
 }
 
@@ -129,6 +160,19 @@ pub struct Stream {
 }
 
 impl Stream {
+    /// Blocks until the stream is open.
+    ///
+    /// # Errors
+    /// It has failed before.
+    pub fn opened(&self) -> Result<(), Error> {
+        self.block_on(self.stream.opened())
+    }
+
+    /// The table that it writes to.
+    pub fn table(&self) -> &TableProperties {
+        self.stream.table()
+    }
+
     /// Accepts one record; blocks while there is no room for it.
     ///
     /// # Errors
@@ -199,7 +243,7 @@ impl Stream {
     fn ack(&self, ack: super::Ack) -> Ack {
         Ack {
             ack,
-            runtime: self.thread.runtime.clone(),
+            thread: self.thread.clone(),
         }
     }
 }
@@ -208,7 +252,7 @@ impl Stream {
 #[derive(Clone)]
 pub struct Ack {
     ack: super::Ack,
-    runtime: Handle,
+    thread: Thread,
 }
 
 impl Ack {
@@ -227,13 +271,19 @@ impl Ack {
     /// # Errors
     /// Those of [`zerobus::Ack::wait_for_ack`](super::Ack::wait_for_ack).
     pub fn wait_for_ack(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
-        self.runtime.block_on(self.ack.wait_for_ack(timeout))
+        let Thread { runtime, .. } = &self.thread;
+        runtime.block_on(self.ack.wait_for_ack(timeout))
     }
 
-    /// Calls this once it is known what became of it, on the thread of the streams: at once if
-    /// it is known already.
+    /// Calls this once it is known what became of it: at once if it is known already. It runs on
+    /// the thread of the streams, which it holds up, and may not block: another call of this
+    /// module would panic.
     pub fn add_done_callback(&self, callback: impl FnOnce(Result<(), Error>) + Send + 'static) {
-        self.ack.add_done_callback(callback);
+        let alive = Arc::clone(&self.thread.alive);
+        self.ack.add_done_callback(move |known| {
+            callback(known);
+            drop(alive);
+        });
     }
 }
 

@@ -5,26 +5,35 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::Error;
 use super::ack::Ack;
 use super::options::{AckResponse, StreamOptions};
 use super::shared::Shared;
+use super::{Error, ErrorKind};
 
 /// Starts the thread, if there is anybody to call. What is returned tells when it has ended.
-pub(super) fn start(shared: &Arc<Shared>, options: &StreamOptions) -> Option<watch::Receiver<()>> {
+///
+/// # Errors
+/// There are no more threads to be had.
+pub(super) fn start(
+    shared: &Arc<Shared>,
+    options: &StreamOptions,
+) -> Result<Option<watch::Receiver<()>>, Error> {
     if options.on_ack.is_none() && options.on_error.is_none() {
-        return None;
+        return Ok(None);
     }
     let (running, ended) = watch::channel(());
     let caller = Caller {
         shared: Arc::clone(shared),
         options: options.clone(),
     };
-    std::thread::spawn(move || {
-        caller.run();
-        drop(running);
-    });
-    Some(ended)
+    let thread = std::thread::Builder::new().name("zerobus-callbacks".to_owned());
+    thread
+        .spawn(move || {
+            caller.run();
+            drop(running);
+        })
+        .map_err(|e| Error::new(ErrorKind::Settings, format!("no thread for callbacks: {e}")))?;
+    Ok(Some(ended))
 }
 
 struct Caller {

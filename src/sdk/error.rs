@@ -115,11 +115,9 @@ impl Error {
                 (ErrorKind::Unavailable, "check the endpoint and the network")
             }
         };
-        Self::hinting(
-            kind,
-            fault.message.as_str(),
-            Some(fault.hint.unwrap_or(hint)),
-        )
+        // Those of the loader name its flags.
+        let own = fault.hint.filter(|hint| !hint.contains("--"));
+        Self::hinting(kind, fault.message.as_str(), Some(own.unwrap_or(hint)))
     }
 }
 

@@ -15,7 +15,7 @@ mod stream;
 mod table;
 mod unacknowledged;
 
-pub use crate::client::{Credentials, Secret};
+pub use crate::client::Credentials;
 pub use ack::Ack;
 pub use error::{Error, ErrorKind};
 pub use options::{AckResponse, StreamOptions};

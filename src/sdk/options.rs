@@ -4,11 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Error;
+use super::{Credentials, Error};
 use crate::protocol::Config;
 
 /// Longer times are as good as for ever, and can be added to the clock.
 const TIME_MAX: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
+
+/// Refusals that a stream survives, each step of the search for a refused record counted.
+const REFUSALS_MAX: u32 = 10_000;
 
 type OnAck = Arc<dyn Fn(AckResponse) + Send + Sync>;
 type OnError = Arc<dyn Fn(i64, &Error) + Send + Sync>;
@@ -53,7 +56,8 @@ pub struct StreamOptions {
     /// The wait before the first retry, in milliseconds: 2,000. It doubles with each failure in
     /// a row, up to 30 s, and up to a quarter is added at random.
     pub recovery_backoff_ms: u64,
-    /// The most retries in a row, without an acknowledgement between them: 3.
+    /// The most retries in a row, without an acknowledgement between them: 3. Being asked to slow
+    /// down spends none, for 10 minutes without an acknowledgement.
     pub recovery_retries: u32,
     /// For how long to retry, in milliseconds and however many retries that takes, once
     /// something was acknowledged: none, retries count.
@@ -158,18 +162,20 @@ impl StreamOptions {
     }
 
     /// What the state machine goes by. What is in flight is bounded where it is accepted.
-    pub(super) fn config(&self) -> Config {
+    pub(super) fn config(&self, credentials: &Credentials) -> Config {
         Config {
             max_inflight_records: usize::MAX,
             max_inflight_bytes: usize::MAX,
             recovery: self.recovery,
-            recovery_timeout: millis(self.recovery_timeout_ms),
-            recovery_backoff: millis(self.recovery_backoff_ms),
+            recovery_timeout: millis(self.recovery_timeout_ms) + credentials.patience(),
+            recovery_backoff: millis(self.recovery_backoff_ms.max(1)),
             recovery_retries: self.recovery_retries,
             recovery_deadline: self.recovery_deadline_ms.map(millis),
             drain_max: self.stream_paused_max_wait_time_ms.map(millis),
             ack_timeout: millis(self.server_lack_of_ack_timeout_ms),
-            flush_timeout: self.flush_timeout(),
+            // Counted from `close`, not from when its last record has a place.
+            flush_timeout: TIME_MAX,
+            refusals_max: REFUSALS_MAX,
             seed: fastrand::u64(..),
         }
     }
@@ -234,7 +240,7 @@ mod tests {
             .flush_timeout_ms(7)
             .server_lack_of_ack_timeout_ms(8)
             .stream_paused_max_wait_time_ms(Some(9));
-        let config = options.config();
+        let config = options.config(&Credentials::token("t"));
         let ms = Duration::from_millis;
         assert!(!config.recovery);
         assert_eq!(config.recovery_timeout, TIME_MAX);
@@ -242,7 +248,7 @@ mod tests {
         assert_eq!(config.recovery_backoff, ms(2));
         assert_eq!(config.recovery_retries, 5);
         assert_eq!(config.recovery_deadline, Some(ms(6)));
-        assert_eq!(config.flush_timeout, ms(7));
+        assert_eq!(options.flush_timeout(), ms(7));
         assert_eq!(config.ack_timeout, ms(8));
         assert_eq!(config.drain_max, Some(ms(9)));
     }

@@ -10,7 +10,7 @@ use super::record::Encoding;
 use super::stream::{Origin, Stream};
 use super::{Credentials, Error, ErrorKind, StreamOptions, TableProperties};
 use crate::client::url::{self, Url};
-use crate::client::{Connector, Network, Proxies, Target, TokenSource, WorkspaceId};
+use crate::client::{Connector, Network, Proxies, Target, TokenSource, Tokens, WorkspaceId};
 use crate::error::Failure;
 use crate::protocol::Fault;
 use crate::schema::TableName;
@@ -40,7 +40,7 @@ struct Service {
 struct Shares {
     credentials: Credentials,
     table: TableName,
-    tokens: Arc<tokio::sync::Mutex<TokenSource>>,
+    tokens: Arc<Tokens>,
 }
 
 impl Sdk {
@@ -131,7 +131,7 @@ impl Sdk {
         let tokens = self.tokens(&origin)?;
         let connector = Connector::sharing(target, tokens, network.clone());
         let connector = connector.map_err(|fault| of_settings(&fault))?;
-        Ok(Stream::start(connector, origin, encoding, runtime, alive))
+        Stream::start(connector, origin, encoding, runtime, alive)
     }
 
     /// Creates a stream like one that has ended, and gives it what that one has left
@@ -140,21 +140,34 @@ impl Sdk {
     ///
     /// # Errors
     /// [`ErrorKind::Closed`] if the stream has not ended; those of
-    /// [`create_stream`](Self::create_stream), and then the first stream still has it all.
+    /// [`create_stream`](Self::create_stream). Then, and if the returned future is dropped before
+    /// it is ready, the first stream still has it all; some of it may have been sent.
     ///
     /// # Panics
     /// As [`create_stream`](Self::create_stream).
     pub async fn recreate_stream(&self, ended: &Stream) -> Result<Stream, Error> {
-        let left = ended.unacknowledged()?;
-        let stream = self.start_on(ended.origin().clone(), &Handle::current(), ())?;
-        stream.opened().await?;
-        for item in left.iter().filter(|item| item.refused.is_none()) {
-            stream.accept_again(item).await?;
-        }
-        Ok(stream)
+        self.recreate_on(ended, &Handle::current(), ()).await
     }
 
-    fn tokens(&self, origin: &Origin) -> Result<Arc<tokio::sync::Mutex<TokenSource>>, Error> {
+    pub(super) async fn recreate_on(
+        &self,
+        ended: &Stream,
+        runtime: &Handle,
+        alive: impl Send + 'static,
+    ) -> Result<Stream, Error> {
+        let left = ended.unacknowledged()?;
+        let stream = self.start_on(ended.origin().clone(), runtime, alive)?;
+        let unfinished = Unfinished(Some(stream));
+        if let Unfinished(Some(stream)) = &unfinished {
+            stream.opened().await?;
+            for item in left.iter().filter(|item| item.refused.is_none()) {
+                stream.accept_again(item).await?;
+            }
+        }
+        unfinished.finish()
+    }
+
+    fn tokens(&self, origin: &Origin) -> Result<Arc<Tokens>, Error> {
         let Origin {
             credentials, table, ..
         } = origin;
@@ -185,7 +198,7 @@ impl Sdk {
             &service.network,
         );
         let tokens = tokens.map_err(|fault| of_settings(&fault))?;
-        let tokens = Arc::new(tokio::sync::Mutex::new(tokens));
+        let tokens = Arc::new(Tokens::new(tokens));
         if sources.len() == SOURCES_MAX {
             sources.remove(0);
         }
@@ -198,6 +211,23 @@ impl Sdk {
     }
 }
 
+/// A stream that goes no further unless it is finished.
+struct Unfinished(Option<Stream>);
+
+impl Unfinished {
+    fn finish(mut self) -> Result<Stream, Error> {
+        self.0.take().ok_or_else(Error::closed)
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if let Some(stream) = &self.0 {
+            stream.abort();
+        }
+    }
+}
+
 impl fmt::Debug for Sdk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sdk")
@@ -207,7 +237,7 @@ impl fmt::Debug for Sdk {
 }
 
 /// Says more of where the service is and how it is reached.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[must_use = "`build` makes an Sdk of it"]
 pub struct SdkBuilder {
     endpoint: String,
@@ -216,6 +246,13 @@ pub struct SdkBuilder {
     ca: Option<Vec<u8>>,
     headers: Vec<(String, crate::client::Secret)>,
     allow_plaintext: bool,
+}
+
+impl fmt::Debug for SdkBuilder {
+    /// Nothing of it: what is not parsed yet may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SdkBuilder").finish_non_exhaustive()
+    }
 }
 
 impl SdkBuilder {

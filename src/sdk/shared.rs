@@ -6,10 +6,11 @@
 //! of its own: [`settled`](Shared::settled) is compared, and whoever waits is woken by it.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::runtime::Handle;
@@ -30,6 +31,9 @@ const OUTSTANDING_EAGER: usize = 16;
 /// more would not be sent sooner, and its acknowledgement would be as much later.
 const UNSENT_MAX: usize = 4_096;
 
+/// Refused records are kept up to so many bytes.
+const REFUSED_BYTES_MAX: usize = 64 << 20;
+
 /// Where the driver of a stream is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -47,6 +51,16 @@ impl Phase {
             Self::Closed | Self::Failed => true,
         }
     }
+}
+
+/// Whether a stream is to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Closing {
+    No,
+    /// Once all is settled.
+    Settled,
+    /// Now.
+    Now,
 }
 
 pub(super) struct Shared {
@@ -67,6 +81,7 @@ pub(super) struct Shared {
     /// Records come faster than the connection takes them: a copy of [`Inner::is_behind`].
     is_behind: AtomicBool,
     phase: watch::Sender<Phase>,
+    closing: watch::Sender<Closing>,
     runtime: Handle,
 }
 
@@ -76,7 +91,7 @@ struct Inner {
     next_offset: u64,
     /// Batches that the driver has taken and that are not settled as a whole, in order.
     taken: VecDeque<Batch>,
-    /// Nothing more is accepted.
+    /// Nothing more is accepted: a copy of [`Shared::closing`].
     closing: bool,
     /// Calls of `flush` that wait.
     flushing: usize,
@@ -87,9 +102,11 @@ struct Inner {
     /// How the driver has ended.
     end: Option<Result<(), Error>>,
     /// What the service has refused, by offset.
-    refused: BTreeMap<u64, (Batch, Error)>,
-    /// How many of them a flush has told.
-    refused_told: usize,
+    refused: BTreeMap<u64, (Unacknowledged, Error)>,
+    /// The bytes of their records that are kept.
+    refused_bytes: usize,
+    /// What was accepted before this offset was flushed, and its refusals told.
+    flushed: u64,
     /// Who waits until an offset is settled; the second number tells them apart.
     waiters: BTreeMap<(u64, u64), Waker>,
     next_waiter: u64,
@@ -126,7 +143,8 @@ impl Shared {
                 stream_id: String::new(),
                 end: None,
                 refused: BTreeMap::new(),
-                refused_told: 0,
+                refused_bytes: 0,
+                flushed: 0,
                 waiters: BTreeMap::new(),
                 next_waiter: 0,
             }),
@@ -139,6 +157,7 @@ impl Shared {
             taken: Notify::new(),
             is_behind: AtomicBool::new(false),
             phase: watch::channel(Phase::Uninitialized).0,
+            closing: watch::channel(Closing::No).0,
             runtime: runtime.clone(),
         }
     }
@@ -156,7 +175,9 @@ impl Shared {
             TryAcquireError::NoPermits => Error::hinting(
                 ErrorKind::Full,
                 "as many records are unacknowledged as may be",
-                Some("wait for acknowledgements, or raise max_inflight_records"),
+                Some(
+                    "wait for acknowledgements, or raise max_inflight_records or max_inflight_bytes",
+                ),
             ),
             TryAcquireError::Closed => self.why_closed(),
         };
@@ -271,12 +292,25 @@ impl Shared {
 
     /// Nothing more is accepted; the driver ends once all is settled.
     pub(super) fn close(&self) {
+        self.end_by(Closing::Settled);
+    }
+
+    /// Nothing more is accepted; the driver ends now.
+    pub(super) fn abort(&self) {
+        self.end_by(Closing::Now);
+    }
+
+    fn end_by(&self, how: Closing) {
         let mut inner = self.lock();
         inner.closing = true;
         self.set_behind(&inner);
         drop(inner);
         self.records.close();
         self.bytes.close();
+        self.closing.send_if_modified(|closing| {
+            let sooner = *closing == Closing::No || how == Closing::Now;
+            sooner.then(|| *closing = how).is_some()
+        });
         self.look.notify_one();
     }
 
@@ -305,13 +339,17 @@ impl Shared {
             inner.next_waiter += 1;
             inner.next_waiter
         });
-        inner.waiters.insert((offset, key), cx.waker().clone());
+        let before = inner.waiters.insert((offset, key), cx.waker().clone());
+        // A waker may be the last that holds a task with an acknowledgement of its own.
+        drop(inner);
+        drop(before);
         Poll::Pending
     }
 
     /// Nobody waits for this any more.
     pub(super) fn forget(&self, offset: u64, waiter: u64) {
-        self.lock().waiters.remove(&(offset, waiter));
+        let waker = self.lock().waiters.remove(&(offset, waiter));
+        drop(waker);
     }
 
     /// What has become of an offset; none as long as it is not settled.
@@ -345,13 +383,13 @@ impl Shared {
     }
 
     /// Makes the driver send what there is for as long as the returned guard lives; tells the
-    /// offset behind what was accepted so far.
-    pub(super) fn flushing(&self) -> (u64, Counted<'_>) {
+    /// offsets of what was accepted since the last flush.
+    pub(super) fn flushing(&self) -> (Range<u64>, Counted<'_>) {
         let counted = self.counted(|inner| &mut inner.flushing);
         let mut inner = self.lock();
         // What comes later is not waited for, and travels by itself.
         inner.gather.cut();
-        (inner.next_offset, counted)
+        (inner.flushed..inner.next_offset, counted)
     }
 
     fn counted(&self, count: fn(&mut Inner) -> &mut usize) -> Counted<'_> {
@@ -360,16 +398,18 @@ impl Shared {
         Counted(self, count)
     }
 
-    /// The error that what was refused makes of a flush or the end: of all, or of what no flush
-    /// has told yet.
-    pub(super) fn refusals(&self, all: bool) -> Result<(), Error> {
+    /// All of these offsets are settled: what was refused of them makes an error.
+    pub(super) fn flushed(&self, offsets: Range<u64>) -> Result<(), Error> {
         let mut inner = self.lock();
-        let told = match all {
-            true => 0,
-            false => inner.refused_told,
-        };
-        inner.refused_told = inner.refused.len();
-        let mut refused = inner.refused.iter().skip(told);
+        inner.flushed = inner.flushed.max(offsets.end);
+        drop(inner);
+        self.refusals(offsets)
+    }
+
+    /// The error that refusals of these offsets make.
+    pub(super) fn refusals(&self, offsets: Range<u64>) -> Result<(), Error> {
+        let inner = self.lock();
+        let mut refused = inner.refused.range(offsets);
         let Some((offset, (_, first))) = refused.next() else {
             return Ok(());
         };
@@ -402,12 +442,46 @@ impl Shared {
     pub(super) fn unacknowledged(&self) -> Option<Vec<Unacknowledged>> {
         let inner = self.lock();
         inner.end.as_ref()?;
-        let refused = inner.refused.values();
-        let refused = refused.flat_map(|(batch, error)| items(batch, Some(error)));
         let settled = self.settled();
-        let open = inner.taken.iter().flat_map(|batch| items(batch, None));
-        let open = open.filter(|item| item.offset >= settled as i64);
+        let refused = inner.refused.range(..settled);
+        let refused = refused.map(|(_, (item, error))| Unacknowledged {
+            refused: Some(error.clone()),
+            ..item.clone()
+        });
+        let open = inner.taken.iter().flat_map(items).filter_map(|mut item| {
+            let offset = item.offset as u64;
+            let refused = inner.refused.get(&offset);
+            item.refused = refused.map(|(_, error)| error.clone());
+            (offset >= settled).then_some(item)
+        });
         Some(refused.chain(open).collect())
+    }
+
+    /// Whether all that was accepted is settled.
+    pub(super) fn is_settled(&self) -> bool {
+        self.settled() == self.lock().next_offset
+    }
+
+    /// Completes when the driver is to end although it has something to do: it was told to, or is
+    /// closed with nothing to send and not connected yet, or has been for too long.
+    pub(super) async fn given_up(&self, timeout: Duration) {
+        let mut closing = self.closing.subscribe();
+        // The other side is in `self`.
+        let _ = closing.wait_for(|closing| *closing != Closing::No).await;
+        let is_idle = self.lock().phase == Phase::Uninitialized && self.is_settled();
+        if is_idle {
+            return;
+        }
+        let at_once = closing.wait_for(|closing| *closing == Closing::Now);
+        let _ = tokio::time::timeout(timeout, at_once).await;
+    }
+
+    /// What was refused by a stream that has failed before it could tell.
+    pub(super) fn untold(&self, refused: &[(Batch, Fault)]) {
+        let mut inner = self.lock();
+        for (batch, fault) in refused {
+            inner.refuse(batch, Error::of_fault(fault));
+        }
     }
 
     // ---- for the driver ----
@@ -419,7 +493,10 @@ impl Shared {
                 self.enter(Phase::Opened);
             }
             Event::Acknowledged { parts, .. } => self.settle(&parts, None),
-            Event::Refused { batch, fault } => self.refuse(batch, &fault),
+            Event::Refused { batch, fault } => {
+                let part = BatchPart::from(&batch);
+                self.settle(&[part], Some((batch, Error::of_fault(&fault))));
+            }
             Event::Recovering { .. } => {
                 if self.lock().phase != Phase::Uninitialized {
                     self.enter(Phase::Recovering);
@@ -438,11 +515,6 @@ impl Shared {
         self.phase.send_replace(phase);
     }
 
-    fn refuse(&self, batch: Batch, fault: &Fault) {
-        let part = BatchPart::from(&batch);
-        self.settle(&[part], Some((batch, Error::of_fault(fault))));
-    }
-
     /// The next parts, in order, are settled: acknowledged, or this one refused.
     fn settle(&self, parts: &[BatchPart], refused: Option<(Batch, Error)>) {
         let mut inner = self.lock();
@@ -456,8 +528,7 @@ impl Shared {
             bytes += part.bytes;
         }
         if let Some((batch, error)) = refused {
-            let offset = offsets(&BatchPart::from(&batch)).0;
-            inner.refused.insert(offset, (batch, error));
+            inner.refuse(&batch, error);
             self.has_refused.store(true, Ordering::Release);
         }
         while let Some(batch) = inner.taken.front()
@@ -525,6 +596,24 @@ impl Source for Shared {
 }
 
 impl Inner {
+    /// Keeps what was refused, by itself; its records as long as they are not too many.
+    fn refuse(&mut self, batch: &Batch, error: Error) {
+        let bytes = batch.body.len();
+        let is_kept = self.refused_bytes + bytes <= REFUSED_BYTES_MAX;
+        let body = match is_kept {
+            true => Bytes::copy_from_slice(&batch.body),
+            false => Bytes::new(),
+        };
+        self.refused_bytes += body.len();
+        let (offset, _) = offsets(&BatchPart::from(batch));
+        let mut items = items(&Batch {
+            body,
+            ..batch.clone()
+        });
+        let item = items.pop().unwrap_or_else(|| Unacknowledged::lost(batch));
+        self.refused.insert(offset, (item, error));
+    }
+
     /// Whether more wait for the connection than this. Without a connection they are gathered as
     /// far as they may be in flight.
     fn is_behind(&self, most: usize) -> bool {
@@ -609,8 +698,8 @@ mod tests {
         let shared = opened(&StreamOptions::new());
         accept(&shared, b"one");
         accept(&shared, b"two");
-        let (until, flushing) = shared.flushing();
-        assert_eq!(until, 2);
+        let (flushed, flushing) = shared.flushing();
+        assert_eq!(flushed, 0..2);
         assert_eq!(accept(&shared, b"later"), 2);
         let batch = shared.take().await.unwrap();
         assert_eq!((batch.id, batch.records), (0, 2));
@@ -724,7 +813,9 @@ mod tests {
             assert!(shared.lock().taken.is_empty());
             assert_eq!(shared.records.available_permits(), records, "seed {seed}");
             assert_eq!(shared.bytes.available_permits(), bytes, "seed {seed}");
-            assert_eq!(shared.refusals(true).is_err(), !refused.is_empty());
+            assert_eq!(shared.refusals(0..200).is_err(), !refused.is_empty());
+            let each = shared.lock().refused.len();
+            assert_eq!(each, refused.len(), "seed {seed}");
         }
     }
 }

@@ -27,6 +27,9 @@ const CALLBACKS_MAX: Duration = Duration::from_secs(5);
 /// All methods take `&self`: tasks and threads share a stream by reference or in an [`Arc`].
 /// Records of one task keep their order; each call has one offset.
 ///
+/// What waits with a time-out (`flush`, `close`, `Ack::wait_for_ack`) panics outside of a tokio
+/// runtime.
+///
 /// # The end
 ///
 /// [`close`](Self::close) sends what is left, waits for its acknowledgements and says how it went.
@@ -57,29 +60,34 @@ impl Stream {
         encoding: Encoding,
         runtime: &Handle,
         alive: impl Send + 'static,
-    ) -> Self {
+    ) -> Result<Self, Error> {
         let shared = Arc::new(Shared::new(&origin.options, runtime));
-        let callbacks = super::callbacks::start(&shared, &origin.options);
+        let callbacks = super::callbacks::start(&shared, &origin.options)?;
         let driven = Driven(Arc::clone(&shared));
-        let config = origin.options.config();
+        let config = origin.options.config(&origin.credentials);
+        let timeout = origin.options.flush_timeout();
         runtime.spawn(async move {
             let shared = &driven.0;
             let observe = |event| shared.on(event);
-            let never = std::future::pending();
-            let stopped = run_one(&connector, config, &**shared, never, observe).await;
+            let given_up = shared.given_up(timeout);
+            let stopped = run_one(&connector, config, &**shared, given_up, observe).await;
             shared.end(match stopped.outcome {
                 Ok(()) => Ok(()),
-                Err(Some(fault)) => Err(Error::of_fault(&fault)),
-                Err(None) => Err(Error::closed()),
+                Err(Some(fault)) => {
+                    shared.untold(stopped.stream.refused());
+                    Err(Error::of_fault(&fault))
+                }
+                Err(None) if shared.is_settled() => Ok(()),
+                Err(None) => Err(late("not everything was acknowledged", timeout)),
             });
             drop(alive);
         });
-        Self {
+        Ok(Self {
             shared,
             encoding,
             origin,
             callbacks,
-        }
+        })
     }
 
     /// Waits until the stream is open.
@@ -198,8 +206,8 @@ impl Stream {
     /// accepting meanwhile.
     ///
     /// # Errors
-    /// The stream has failed; [`ErrorKind::Refused`] if the service has refused something since
-    /// the last flush, while all else is durable; [`ErrorKind::Timeout`] after
+    /// The stream has failed; [`ErrorKind::Refused`] if the service has refused something that was
+    /// accepted since the last flush, while all else is durable; [`ErrorKind::Timeout`] after
     /// `flush_timeout_ms`.
     pub async fn flush(&self) -> Result<(), Error> {
         let timeout = self.origin.options.flush_timeout();
@@ -207,27 +215,26 @@ impl Stream {
         if let Some(Err(error)) = end {
             return Err(error);
         }
-        let (until, _flushing) = self.shared.flushing();
-        if let Some(last) = until.checked_sub(1) {
+        let (offsets, _flushing) = self.shared.flushing();
+        if let Some(last) = offsets.end.checked_sub(1) {
             let last = Ack::new(&self.shared, last);
-            match tokio::time::timeout(timeout, last).await {
-                // What was refused is told below.
-                Ok(Err(error)) if error.kind() != ErrorKind::Refused => return Err(error),
-                Ok(_) => {}
-                Err(_) => return Err(late("not everything was acknowledged", timeout)),
+            // How it went is told below.
+            if tokio::time::timeout(timeout, last).await.is_err() {
+                return Err(late("not everything was acknowledged", timeout));
             }
         }
         if let (Some(Err(error)), _) = self.shared.end_of_stream() {
             return Err(error);
         }
-        self.shared.refusals(false)
+        self.shared.flushed(offsets)
     }
 
     /// Flushes and ends the stream: Ok only if all that it has ever accepted is durable. Nothing
     /// more is accepted from the first call on. Further calls wait for the same and say the same.
     ///
     /// # Errors
-    /// The stream has failed, or did so within `flush_timeout_ms`; [`ErrorKind::Refused`] if the
+    /// The stream has failed; [`ErrorKind::Timeout`] if it has taken longer than
+    /// `flush_timeout_ms`, and then it has failed, too; [`ErrorKind::Refused`] if the
     /// service has refused something, while all else is durable. What is not durable is told by
     /// [`unacknowledged`](Self::unacknowledged).
     pub async fn close(&self) -> Result<(), Error> {
@@ -242,7 +249,7 @@ impl Stream {
         }
         match self.shared.end_of_stream() {
             (Some(Err(error)), _) => Err(error),
-            (Some(Ok(())) | None, _) => self.shared.refusals(true),
+            (Some(Ok(())) | None, last) => self.shared.refusals(0..last),
         }
     }
 
@@ -281,6 +288,11 @@ impl Stream {
     /// The table that it writes to.
     pub fn table(&self) -> &TableProperties {
         &self.origin.table
+    }
+
+    /// Ends it at once, whatever it has.
+    pub(super) fn abort(&self) {
+        self.shared.abort();
     }
 
     pub(super) fn origin(&self) -> &Origin {

@@ -11,7 +11,8 @@ use crate::protocol::{Batch, take_record};
 pub struct Unacknowledged {
     /// Its offset.
     pub offset: i64,
-    /// Its records as they are sent: one, or those of a batch.
+    /// Its records as they are sent: one, or those of a batch. None of what the service has
+    /// refused once that is more than 64 MiB.
     pub records: Vec<Bytes>,
     /// They came as a batch.
     pub is_batch: bool,
@@ -19,15 +20,27 @@ pub struct Unacknowledged {
     pub refused: Option<Error>,
 }
 
+impl Unacknowledged {
+    /// What a batch held at its first offset, without its records.
+    pub(super) fn lost(batch: &Batch) -> Self {
+        Self {
+            offset: (batch.id + u64::from(batch.first)) as i64,
+            records: Vec::new(),
+            is_batch: batch.whole,
+            refused: None,
+        }
+    }
+}
+
 /// What a batch holds, by offset.
-pub(super) fn items(batch: &Batch, refused: Option<&Error>) -> Vec<Unacknowledged> {
+pub(super) fn items(batch: &Batch) -> Vec<Unacknowledged> {
     let mut body = batch.body.clone();
     let records: Vec<_> = std::iter::from_fn(|| take_record(&mut body)).collect();
     let item = |offset: u64, records| Unacknowledged {
         offset: offset as i64,
         records,
         is_batch: batch.whole,
-        refused: refused.cloned(),
+        refused: None,
     };
     if batch.whole {
         return vec![item(batch.id, records)];
@@ -55,13 +68,13 @@ mod tests {
             body: body.into(),
             whole: false,
         };
-        let offsets: Vec<_> = items(&batch, None)
+        let offsets: Vec<_> = items(&batch)
             .iter()
             .map(|i| (i.offset, i.records[0].len(), i.is_batch))
             .collect();
         assert_eq!(offsets, [(15, 3, false), (16, 0, false), (17, 300, false)]);
         (batch.whole, batch.first) = (true, 0);
-        let whole = items(&batch, None);
+        let whole = items(&batch);
         assert_eq!((whole.len(), whole[0].offset), (1, 10));
         assert_eq!(whole[0].records, records);
     }

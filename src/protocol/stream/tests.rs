@@ -321,6 +321,39 @@ fn after_the_grace_late_acknowledgements_are_taken_for_a_moment() {
     }
 }
 
+/// Promise: a record that comes after an idle rotation does not wait for the next connection.
+#[test]
+fn an_idle_connection_that_served_long_is_replaced_at_once() {
+    let mut stream = opened(Config::default());
+    let mut now = Now::ZERO;
+    for _ in 0..10 {
+        now += 900 * SECOND;
+        stream.on_close_signal(now, SECOND);
+        let actions = actions(&mut stream, now);
+        assert_eq!(
+            actions,
+            [Action::HalfClose, Action::Disconnect, Action::Connect]
+        );
+        stream.on_opened(now);
+    }
+}
+
+#[test]
+fn without_recovery_nothing_is_sent_twice_after_a_close_signal() {
+    let mut stream = opened(Config {
+        recovery: false,
+        ..Config::default()
+    });
+    stream.push(batch(1));
+    stream.push(batch(2));
+    actions(&mut stream, Now::ZERO);
+    stream.on_ack(Now::ZERO, 0);
+    stream.on_close_signal(Now::ZERO, SECOND);
+    stream.on_fault(SECOND, Fault::transient("the end"));
+    assert!(matches!(stream.state(), State::Failed(_)));
+    assert_eq!(stream.in_doubt().len(), 1);
+}
+
 #[test]
 fn a_server_that_signals_close_at_every_start_is_not_asked_without_a_pause() {
     let mut stream = opened(Config::default());

@@ -142,3 +142,51 @@ async fn a_record_that_the_service_refuses_is_refused_alone() {
     let offsets: Vec<_> = left.iter().map(|item| item.offset).collect();
     assert_eq!(offsets, [20]);
 }
+
+#[tokio::test]
+async fn every_flush_that_waited_for_a_refused_record_says_so() {
+    let rig = Rig::with(&["refuse-row:contains=poison", "delay:for=50ms"]).await;
+    let stream = rig.open().await;
+    ingest(&stream, 0, 3).await;
+    let poison = || Json(r#"{"device_name": "poison"}"#);
+    stream.ingest_record(poison()).await.unwrap();
+    let (one, other) = tokio::join!(stream.flush(), stream.flush());
+    assert_eq!(one.unwrap_err().kind(), ErrorKind::Refused);
+    assert_eq!(other.unwrap_err().kind(), ErrorKind::Refused);
+    stream.flush().await.unwrap();
+}
+
+/// A stream that lives long has seen bad records before.
+#[tokio::test]
+async fn a_stream_survives_many_refused_records() {
+    let rig = Rig::with(&["refuse-row:contains=poison"]).await;
+    let stream = rig.open().await;
+    for n in 0..100 {
+        let poison = Json(r#"{"device_name": "poison"}"#);
+        let refused = stream.ingest_record(poison).await.unwrap();
+        let good = stream.ingest_record(json(n)).await.unwrap();
+        assert_eq!(refused.await.unwrap_err().kind(), ErrorKind::Refused);
+        good.await.unwrap();
+    }
+    let error = stream.close().await.unwrap_err();
+    assert!(error.message().ends_with("99 more were refused"), "{error}");
+    assert_eq!(stream.unacknowledged().unwrap().len(), 100);
+    assert_eq!(rig.landed().len(), 100);
+}
+
+/// Twenty records refused and none accepted: it is the schema, and the stream fails.
+#[tokio::test]
+async fn a_stream_of_refused_records_fails_and_says_which() {
+    let rig = Rig::with(&["refuse-row:contains=d"]).await;
+    let stream = rig.open().await;
+    ingest(&stream, 0, 30).await;
+    let error = stream.close().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Refused);
+    assert_eq!(stream.state(), zerobus::StreamState::Failed);
+    let left = stream.unacknowledged().unwrap();
+    let offsets: Vec<_> = left.iter().map(|item| item.offset).collect();
+    assert_eq!(offsets, (0..30).collect::<Vec<i64>>());
+    let refused = left.iter().filter(|item| item.refused.is_some());
+    assert_eq!(refused.count(), 20);
+    assert!(left.iter().all(|item| item.records.len() == 1));
+}

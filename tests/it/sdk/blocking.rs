@@ -104,3 +104,49 @@ fn threads_share_a_stream() {
     stream.close().unwrap();
     assert_eq!(sorted_numbers(&rig.air_rows()), each(0..1_600));
 }
+
+/// Whatever else is gone: who asked to be called is called.
+#[test]
+fn every_callback_is_called_although_all_handles_are_dropped() {
+    let rig = Rig::new();
+    let server = rig.emulator(&["--auto-create"]);
+    let (sdk, credentials) = connect(&server);
+    let stream = sdk.create_stream(credentials, &air(), quick()).unwrap();
+    let (told, tell) = std::sync::mpsc::channel();
+    let call = |ack: &blocking::Ack| {
+        let told = told.clone();
+        ack.add_done_callback(move |known| told.send(known.is_ok()).unwrap());
+    };
+    let acks: Vec<_> = (0..2_000)
+        .map(|n| stream.ingest_record(json(n)).unwrap())
+        .collect();
+    acks.iter().for_each(call);
+    stream.close().unwrap();
+    drop((sdk, stream));
+    let late = acks.last().unwrap().clone();
+    drop(acks);
+    call(&late);
+    drop((late, told));
+    let told: Vec<bool> = tell.iter().collect();
+    assert_eq!(told.len(), 2_001);
+    assert!(told.iter().all(|ok| *ok));
+}
+
+#[test]
+fn a_failed_stream_is_made_anew() {
+    let rig = Rig::new();
+    let server = rig.emulator(&["--auto-create", "--fault", "stall:after=1,times=1"]);
+    let (sdk, credentials) = connect(&server);
+    let options = quick().recovery(false).server_lack_of_ack_timeout_ms(100);
+    let stream = sdk.start_stream(credentials, &air(), options).unwrap();
+    stream.opened().unwrap();
+    assert_eq!(stream.table().table_name(), AIR);
+    for n in 0..5 {
+        stream.ingest_record(json(n)).unwrap();
+    }
+    assert!(stream.close().unwrap_err().is_retryable());
+    sdk.recreate_stream(&stream).unwrap().close().unwrap();
+    let mut landed = sorted_numbers(&rig.air_rows());
+    landed.dedup();
+    assert_eq!(landed, each(0..5));
+}

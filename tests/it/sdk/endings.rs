@@ -163,3 +163,53 @@ async fn what_is_unacknowledged_is_not_known_before_the_end() {
     assert_eq!(error.kind(), ErrorKind::Closed);
     assert!(rig.sdk.recreate_stream(&stream).await.is_err());
 }
+
+/// Nothing was accepted, and nobody answers: there is nothing to wait for.
+#[tokio::test]
+async fn a_stream_that_never_connected_closes_at_once_if_it_is_empty() {
+    let rig = Rig::with(&["stall:at=create"]).await;
+    let start = || {
+        let credentials = Credentials::client("id", "secret");
+        let options = quick().recovery_timeout_ms(u64::MAX).flush_timeout_ms(200);
+        rig.sdk.start_stream(credentials, &air(), options).unwrap()
+    };
+    let stream = start();
+    tokio::time::sleep(MOMENT).await;
+    stream.close().await.unwrap();
+    assert_eq!(stream.state(), StreamState::Closed);
+    let stream = start();
+    ingest(&stream, 0, 2).await;
+    let error = stream.close().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    assert_eq!(stream.state(), StreamState::Failed);
+    assert_eq!(stream.unacknowledged().unwrap().len(), 2);
+}
+
+/// Promise: the time-out counts from `close`, also where the server does not even read.
+#[tokio::test]
+async fn close_has_its_time_out_whatever_the_server_does() {
+    let rig = Rig::with(&["stall:after=1"]).await;
+    let options = quick()
+        .flush_timeout_ms(200)
+        .server_lack_of_ack_timeout_ms(u64::MAX);
+    let stream = rig.stream(options).await.unwrap();
+    let large = AirQuality {
+        device_name: Some("x".repeat(1_000_000)),
+        ..row(1)
+    };
+    for _ in 0..60 {
+        let ingest = stream.ingest_record(zerobus::Message(&large));
+        ingest.await.unwrap();
+    }
+    let closed = tokio::time::timeout(LONG, stream.close()).await.unwrap();
+    assert_eq!(closed.unwrap_err().kind(), ErrorKind::Timeout);
+    assert!(!stream.unacknowledged().unwrap().is_empty());
+}
+
+/// Some programs drop what they have begun.
+#[tokio::test]
+async fn a_creation_that_is_given_up_leaves_nothing_behind() {
+    let rig = Rig::with(&["delay:for=200ms,at=create,times=1"]).await;
+    assert!(waits(Box::pin(rig.stream(quick()))).await);
+    rig.open().await.close().await.unwrap();
+}
