@@ -3,11 +3,13 @@
 
 mod ack;
 pub mod blocking;
+mod bounds;
 mod callbacks;
 mod error;
 mod gather;
 mod options;
 mod record;
+mod refusals;
 mod service;
 mod shared;
 mod state;

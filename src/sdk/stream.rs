@@ -9,9 +9,10 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::ack::{Ack, late};
+use super::bounds::Room;
 use super::gather::{framed_len, put_record};
 use super::record::{Encoding, Record};
-use super::shared::{Phase, Room, Shared};
+use super::shared::{Phase, Shared};
 use super::{
     Credentials, Error, ErrorKind, StreamOptions, StreamState, TableProperties, Unacknowledged,
 };

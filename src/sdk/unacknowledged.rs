@@ -22,7 +22,7 @@ pub struct Unacknowledged {
 
 impl Unacknowledged {
     /// What a batch held at its first offset, without its records.
-    pub(super) fn lost(batch: &Batch) -> Self {
+    pub(super) fn without_records(batch: &Batch) -> Self {
         Self {
             offset: (batch.id + u64::from(batch.first)) as i64,
             records: Vec::new(),
