@@ -27,3 +27,26 @@ pub use state::StreamState;
 pub use stream::Stream;
 pub use table::TableProperties;
 pub use unacknowledged::Unacknowledged;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is public may go to any thread, and be shared.
+    #[test]
+    fn all_types_are_send_and_sync() {
+        fn is<T: Send + Sync + 'static>() {}
+        is::<Sdk>();
+        is::<SdkBuilder>();
+        is::<Stream>();
+        is::<Ack>();
+        is::<Error>();
+        is::<StreamOptions>();
+        is::<TableProperties>();
+        is::<Credentials>();
+        is::<Unacknowledged>();
+        is::<blocking::Sdk>();
+        is::<blocking::Stream>();
+        is::<blocking::Ack>();
+    }
+}
