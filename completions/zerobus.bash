@@ -25,6 +25,9 @@ _zerobus() {
             zerobus,emulator)
                 cmd="zerobus__subcmd__emulator"
                 ;;
+            zerobus,gateway)
+                cmd="zerobus__subcmd__gateway"
+                ;;
             zerobus,ingest)
                 cmd="zerobus__subcmd__ingest"
                 ;;
@@ -47,7 +50,7 @@ _zerobus() {
 
     case "${cmd}" in
         zerobus)
-            opts="-h -V --help --version ingest schema emulator peek doctor completions man"
+            opts="-h -V --help --version ingest schema emulator gateway peek doctor completions man"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -220,6 +223,40 @@ _zerobus() {
                     return 0
                     ;;
                 --seed)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        zerobus__subcmd__gateway)
+            opts="-h --config --listen --allow-anonymous --deadline --max-body --local --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --listen)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --deadline)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-body)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --local)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -29,6 +29,7 @@ complete -c zerobus -n "__fish_zerobus_needs_command" -s V -l version -d 'Print 
 complete -c zerobus -n "__fish_zerobus_needs_command" -f -a "ingest" -d 'Load NDJSON or CSV rows into a table'
 complete -c zerobus -n "__fish_zerobus_needs_command" -f -a "schema" -d 'Look at the schema of a record'
 complete -c zerobus -n "__fish_zerobus_needs_command" -f -a "emulator" -d 'Run a local Zerobus: gRPC, OAuth and Delta tables on one port'
+complete -c zerobus -n "__fish_zerobus_needs_command" -f -a "gateway" -d 'Serve HTTP: JSON rows in, streams into tables out'
 complete -c zerobus -n "__fish_zerobus_needs_command" -f -a "peek" -d 'Show a local table: schema, row count, first rows'
 complete -c zerobus -n "__fish_zerobus_needs_command" -f -a "doctor" -d 'Check settings, network, token, table and record before a load, step by step'
 complete -c zerobus -n "__fish_zerobus_needs_command" -f -a "completions" -d 'Print the completions of a shell, or install them'
@@ -148,6 +149,13 @@ complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l enforce-gra
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l auto-create -d 'Make a table that does not exist from the first stream\'s descriptor'
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -l discard -d 'Check records and acknowledge them, store nothing: a sink for measuring'
 complete -c zerobus -n "__fish_zerobus_using_subcommand emulator" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zerobus -n "__fish_zerobus_using_subcommand gateway" -l config -d 'Where the service is, and which tables there are' -r -F
+complete -c zerobus -n "__fish_zerobus_using_subcommand gateway" -l listen -d 'The address to listen on; port 0 takes a free one' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand gateway" -l deadline -d 'How long a request may take' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand gateway" -l max-body -d 'The longest body of a request' -r
+complete -c zerobus -n "__fish_zerobus_using_subcommand gateway" -l local -d 'Write Delta tables under DIR instead of to Databricks, with a server in this process' -r -F
+complete -c zerobus -n "__fish_zerobus_using_subcommand gateway" -l allow-anonymous -d 'Take requests from other machines without a token'
+complete -c zerobus -n "__fish_zerobus_using_subcommand gateway" -s h -l help -d 'Print help'
 complete -c zerobus -n "__fish_zerobus_using_subcommand peek" -l local -d 'Where the tables are: DIR/CATALOG/SCHEMA/TABLE' -r -F
 complete -c zerobus -n "__fish_zerobus_using_subcommand peek" -l table -d 'The table; without it all tables are listed' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand peek" -s n -l rows -d 'How many rows to show' -r

@@ -183,6 +183,18 @@ _arguments "${_arguments_options[@]}" : \
 '--help[Print help (see more with '\''--help'\'')]' \
 && ret=0
 ;;
+(gateway)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Where the service is, and which tables there are]:FILE:_files' \
+'--listen=[The address to listen on; port 0 takes a free one]:ADDRESS:_default' \
+'--deadline=[How long a request may take]:DURATION:_default' \
+'--max-body=[The longest body of a request]:SIZE:_default' \
+'--local=[Write Delta tables under DIR instead of to Databricks, with a server in this process]:DIR:_files' \
+'--allow-anonymous[Take requests from other machines without a token]' \
+'-h[Print help]' \
+'--help[Print help]' \
+&& ret=0
+;;
 (peek)
 _arguments "${_arguments_options[@]}" : \
 '()--local=[Where the tables are\: DIR/CATALOG/SCHEMA/TABLE]:DIR:_files' \
@@ -256,6 +268,7 @@ _zerobus_commands() {
 'ingest:Load NDJSON or CSV rows into a table' \
 'schema:Look at the schema of a record' \
 'emulator:Run a local Zerobus\: gRPC, OAuth and Delta tables on one port' \
+'gateway:Serve HTTP\: JSON rows in, streams into tables out' \
 'peek:Show a local table\: schema, row count, first rows' \
 'doctor:Check settings, network, token, table and record before a load, step by step' \
 'completions:Print the completions of a shell, or install them' \
@@ -277,6 +290,11 @@ _zerobus__subcmd__doctor_commands() {
 _zerobus__subcmd__emulator_commands() {
     local commands; commands=()
     _describe -t commands 'zerobus emulator commands' commands "$@"
+}
+(( $+functions[_zerobus__subcmd__gateway_commands] )) ||
+_zerobus__subcmd__gateway_commands() {
+    local commands; commands=()
+    _describe -t commands 'zerobus gateway commands' commands "$@"
 }
 (( $+functions[_zerobus__subcmd__ingest_commands] )) ||
 _zerobus__subcmd__ingest_commands() {

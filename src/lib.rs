@@ -174,6 +174,9 @@ mod duration;
 pub mod emulator;
 #[doc(hidden)]
 pub mod error;
+#[cfg(feature = "gateway")]
+#[doc(hidden)]
+pub mod gateway;
 #[doc(hidden)]
 pub mod input;
 #[doc(hidden)]

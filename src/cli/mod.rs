@@ -7,6 +7,8 @@ use clap::{Args, Parser, Subcommand};
 mod doctor;
 #[cfg(feature = "emulator")]
 mod emulator;
+#[cfg(feature = "gateway")]
+mod gateway;
 mod ingest;
 mod parse;
 #[cfg(feature = "emulator")]
@@ -20,6 +22,8 @@ mod sql;
 pub use doctor::DoctorArgs;
 #[cfg(feature = "emulator")]
 pub use emulator::EmulatorArgs;
+#[cfg(feature = "gateway")]
+pub use gateway::GatewayArgs;
 pub use ingest::{
     AmbiguousArg, CompressionArg, FormatArg, IngestArgs, OutputArg, ProgressArg, TableCheckArg,
     TimestampUnit, UnknownFields,
@@ -66,6 +70,10 @@ pub enum Command {
     #[cfg(feature = "emulator")]
     #[command(after_help = emulator::EXAMPLES, help_template = EXAMPLES_FIRST)]
     Emulator(EmulatorArgs),
+    /// Serve HTTP: JSON rows in, streams into tables out
+    #[cfg(feature = "gateway")]
+    #[command(after_help = gateway::EXAMPLES, help_template = EXAMPLES_FIRST)]
+    Gateway(GatewayArgs),
     /// Show a local table: schema, row count, first rows
     #[cfg(feature = "emulator")]
     #[command(after_help = peek::EXAMPLES, help_template = EXAMPLES_FIRST)]

@@ -1,6 +1,6 @@
 //! Values of flags as people write them.
 
-#[cfg(feature = "emulator")]
+#[cfg(any(feature = "emulator", feature = "gateway"))]
 use std::net::{SocketAddr, ToSocketAddrs as _};
 
 use crate::schema::{self, ColumnType};
@@ -43,7 +43,7 @@ pub(super) fn held_size(text: &str) -> Result<usize, String> {
 }
 
 /// `HOST:PORT`; a name stands for its first address.
-#[cfg(feature = "emulator")]
+#[cfg(any(feature = "emulator", feature = "gateway"))]
 pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     let expected = || format!("\"{text}\" is no address, expected such as 127.0.0.1:8585");
     let addresses = text.to_socket_addrs();

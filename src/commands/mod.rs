@@ -13,6 +13,8 @@ mod doctor;
 mod emulator;
 mod fetch;
 mod flags;
+#[cfg(feature = "gateway")]
+mod gateway;
 mod grants;
 #[cfg(feature = "emulator")]
 mod grid;
@@ -42,6 +44,8 @@ pub fn runtime(cli: &Cli) -> std::io::Result<tokio::runtime::Runtime> {
         Command::Ingest(_) => false,
         #[cfg(feature = "emulator")]
         Command::Emulator(_) | Command::Peek(_) => true,
+        #[cfg(feature = "gateway")]
+        Command::Gateway(_) => true,
         Command::Schema(_) | Command::Doctor(_) | Command::Completions(_) | Command::Man(_) => {
             false
         }
@@ -63,6 +67,8 @@ pub async fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Schema(command) => schema::run(&command),
         #[cfg(feature = "emulator")]
         Command::Emulator(args) => emulator::run(args).await,
+        #[cfg(feature = "gateway")]
+        Command::Gateway(args) => gateway::run(args).await,
         #[cfg(feature = "emulator")]
         Command::Peek(args) => peek::run(args).await,
         Command::Doctor(args) => doctor::run(*args).await,

@@ -21,6 +21,8 @@ pub use crate::client::Credentials;
 pub use ack::Ack;
 pub use error::{Error, ErrorKind};
 pub use options::{AckResponse, StreamOptions};
+#[cfg(feature = "gateway")]
+pub(crate) use record::Encoding;
 pub use record::{Encoded, Json, Message, Record};
 pub use service::{Sdk, SdkBuilder};
 pub use state::StreamState;

@@ -10,7 +10,7 @@ use super::Error;
 use super::table::TableProperties;
 use crate::client::RecordKind;
 use crate::schema::RecordPlan;
-use crate::transcode::{Options, ROW_BYTES_MAX, Reason, Target, Transcoder};
+use crate::transcode::{Options, ROW_BYTES_MAX, Reason, ReasonKind, Target, Transcoder};
 
 /// A record: one of [`Encoded`], [`Message`] and [`Json`].
 pub trait Record: sealed::Sealed {
@@ -100,7 +100,7 @@ pub struct Encoding {
 }
 
 impl Encoding {
-    pub(super) fn new(table: TableProperties) -> Self {
+    pub(crate) fn new(table: TableProperties) -> Self {
         let target = match table.plan() {
             Some(plan) => Target::Proto(plan.clone()),
             None => Target::Json,
@@ -130,21 +130,31 @@ impl Encoding {
         Ok((descriptor, plan))
     }
 
-    fn transcoded(&self, text: &str) -> Result<Vec<u8>, Error> {
+    /// The bytes of a record that is given as JSON text.
+    pub(crate) fn json(&self, text: &str) -> Result<Vec<u8>, Vec<Reason>> {
         let mut bytes = Vec::with_capacity(text.len());
         // Whatever a panic has left of its buffers, each row begins anew.
         let mut transcoder = self
             .transcoder
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let encoded = transcoder.object(text, &mut bytes);
+        transcoder.object(text, &mut bytes)?;
         drop(transcoder);
-        encoded.map_err(|reasons| {
+        match too_long(bytes.len()) {
+            Some(message) => Err(vec![Reason {
+                field: None,
+                kind: ReasonKind::RowTooLarge,
+                message,
+            }]),
+            None => Ok(bytes),
+        }
+    }
+
+    fn transcoded(&self, text: &str) -> Result<Vec<u8>, Error> {
+        self.json(text).map_err(|reasons| {
             let reasons: Vec<_> = reasons.iter().map(Reason::to_string).collect();
             Error::invalid(reasons.join("; "))
-        })?;
-        check_len(bytes.len())?;
-        Ok(bytes)
+        })
     }
 
     /// A message with well-known types, as the service takes it: by way of its JSON form.
@@ -167,10 +177,10 @@ impl Encoding {
 
 /// What the service takes of one record.
 fn check_len(bytes: usize) -> Result<(), Error> {
-    match bytes > ROW_BYTES_MAX {
-        true => Err(Error::invalid(format!(
-            "the record has {bytes} bytes, the service takes {ROW_BYTES_MAX}"
-        ))),
-        false => Ok(()),
-    }
+    too_long(bytes).map_or(Ok(()), |message| Err(Error::invalid(message)))
+}
+
+fn too_long(bytes: usize) -> Option<String> {
+    (bytes > ROW_BYTES_MAX)
+        .then(|| format!("the record has {bytes} bytes, the service takes {ROW_BYTES_MAX}"))
 }

@@ -167,9 +167,26 @@ impl Shared {
 
     /// Accepts one record; returns its offset.
     pub(super) fn accept(&self, room: Room<'_>, record: &[u8]) -> Result<u64, Error> {
-        self.accepting(room, |inner, offset| {
+        self.accepting(room, 1, |inner, offset| {
             inner.gather.add(offset, record, Instant::now)
         })
+    }
+
+    /// Accepts records one after the other; returns their offsets.
+    #[cfg(feature = "gateway")]
+    pub(super) fn accept_all(
+        &self,
+        room: Room<'_>,
+        records: &[Vec<u8>],
+    ) -> Result<Range<u64>, Error> {
+        let count = records.len() as u64;
+        let first = self.accepting(room, count, |inner, first| {
+            let each = (first..).zip(records);
+            each.fold(false, |look, (offset, record)| {
+                inner.gather.add(offset, record, Instant::now) || look
+            })
+        })?;
+        Ok(first..first + count)
     }
 
     /// Accepts records that travel together, framed already.
@@ -179,7 +196,7 @@ impl Shared {
         records: u32,
         body: Bytes,
     ) -> Result<u64, Error> {
-        self.accepting(room, |inner, offset| {
+        self.accepting(room, 1, |inner, offset| {
             inner.gather.add_whole(offset, records, body);
             true
         })
@@ -188,6 +205,7 @@ impl Shared {
     fn accepting(
         &self,
         room: Room<'_>,
+        count: u64,
         add: impl FnOnce(&mut Inner, u64) -> bool,
     ) -> Result<u64, Error> {
         let mut inner = self.lock();
@@ -196,7 +214,7 @@ impl Shared {
             return Err(self.why_closed());
         }
         let offset = inner.next_offset;
-        inner.next_offset += 1;
+        inner.next_offset += count;
         let look = add(&mut inner, offset);
         if look {
             self.set_behind(&inner);

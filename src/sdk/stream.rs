@@ -1,6 +1,8 @@
 //! A stream of records into one table.
 
 use std::fmt;
+#[cfg(feature = "gateway")]
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -188,6 +190,40 @@ impl Stream {
             }
         }
         Ok((count, body.into()))
+    }
+
+    /// Accepts all of these records or none, if there is room right now; their offsets. Each is
+    /// by itself from then on.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn try_ingest_all(&self, records: &[Vec<u8>]) -> Result<Range<u64>, Error> {
+        let count = u32::try_from(records.len()).unwrap_or(u32::MAX);
+        let most = self.origin.options.max_inflight_records;
+        if records.len() > most {
+            return Err(Error::invalid(format!(
+                "{count} records at once are more than may be in flight, {most}"
+            )));
+        }
+        let bytes = records.iter().map(|r| framed_len(r.len())).sum();
+        let room = self.shared.try_room(count, bytes)?;
+        self.shared.accept_all(room, records)
+    }
+
+    /// Waits until these offsets are settled.
+    #[cfg(feature = "gateway")]
+    pub(crate) async fn settle(&self, offsets: Range<u64>) -> Result<(), Error> {
+        let Some(last) = offsets.end.checked_sub(1) else {
+            return Ok(());
+        };
+        let last = Ack::new(&self.shared, last).await;
+        self.shared.refusals(offsets)?;
+        last
+    }
+
+    /// How many records and batches are accepted and not settled.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn outstanding(&self) -> u64 {
+        let (_, accepted) = self.shared.end_of_stream();
+        accepted - self.shared.settled().min(accepted)
     }
 
     /// Accepts again what another stream has left.

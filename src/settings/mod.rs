@@ -5,7 +5,12 @@ use std::fmt;
 use std::path::PathBuf;
 
 mod credentials;
+#[cfg(feature = "gateway")]
+mod dotenv;
 mod profile;
+
+#[cfg(feature = "gateway")]
+pub use dotenv::{Dotenv, dotenv};
 
 use profile::Profile;
 

@@ -15,6 +15,8 @@ mod emulator_faults;
 mod errors;
 mod faults;
 mod flow;
+#[cfg(feature = "gateway")]
+mod gateway;
 mod inputs;
 mod load;
 mod nasty;

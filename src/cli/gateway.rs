@@ -1,0 +1,47 @@
+//! `zerobus gateway`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::parse;
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  Serve the tables of config.json; DATABRICKS_CLIENT_ID and DATABRICKS_CLIENT_SECRET are in
+  the environment, or in a file .env beside it:
+    zerobus gateway --config config.json
+  Try it out without an account, into Delta tables under ./wh:
+    zerobus gateway --config config.json --local wh
+
+Then:
+    curl -d '{\"device_name\": \"sensor-001\", \"temp\": 25}' http://localhost:8000/ingest/station_one
+    curl http://localhost:8000/health
+
+SIGTERM or Ctrl-C answers the requests under way, flushes all streams and ends.";
+
+/// Arguments of `zerobus gateway`.
+#[derive(Debug, Args)]
+pub struct GatewayArgs {
+    /// Where the service is, and which tables there are
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// The address to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8000", value_parser = parse::address)]
+    pub listen: SocketAddr,
+    /// Take requests from other machines without a token
+    #[arg(long)]
+    pub allow_anonymous: bool,
+    /// How long a request may take
+    #[arg(long, value_name = "DURATION", value_parser = parse::duration, default_value = "30s")]
+    pub deadline: Duration,
+    /// The longest body of a request
+    #[arg(long, value_name = "SIZE", value_parser = parse::size, default_value = "10MiB")]
+    pub max_body: usize,
+    /// Write Delta tables under DIR instead of to Databricks, with a server in this process
+    #[cfg(feature = "emulator")]
+    #[arg(long, value_name = "DIR")]
+    pub local: Option<PathBuf>,
+}

@@ -1,0 +1,129 @@
+//! `zerobus gateway`: serves HTTP until a signal.
+
+use std::path::Path;
+
+use tokio::net::TcpListener;
+
+use crate::cli::GatewayArgs;
+use crate::error::{Failure, Kind, exit};
+use crate::gateway::config::Config;
+use crate::gateway::{Limits, serve};
+use crate::load::Signals;
+use crate::sdk::{Credentials, Sdk};
+use crate::settings;
+
+pub(super) async fn run(args: GatewayArgs) -> Result<u8, Failure> {
+    let mut signals = Signals::listen();
+    let place = args.config.display().to_string();
+    let config = Config::read(&args.config).map_err(|why| {
+        Failure::new(Kind::Settings, why)
+            .at(place.clone(), None)
+            .hint("it is the config.json of Zerobus Station: databricks and tables")
+    })?;
+    if !args.listen.ip().is_loopback() && !args.allow_anonymous {
+        let message = format!("--listen {} is open to other machines", args.listen);
+        return Err(Failure::new(Kind::Usage, message)
+            .hint("--allow-anonymous lets anybody write who can reach it"));
+    }
+    let upstream = Upstream::of(&args, &config, &place).await?;
+    let cannot = |e: std::io::Error| {
+        let message = format!("cannot listen on {}", args.listen);
+        Failure::new(Kind::Settings, message).caused_by(e)
+    };
+    let listener = TcpListener::bind(args.listen).await.map_err(cannot)?;
+    let address = listener.local_addr().map_err(cannot)?;
+    super::print(&format!("listening on http://{address}\n"))?;
+    let limits = Limits {
+        deadline: args.deadline,
+        body_bytes_max: args.max_body,
+    };
+    let stop = async move {
+        signals.next().await;
+    };
+    let Upstream {
+        sdk, credentials, ..
+    } = &upstream;
+    let served = serve(
+        listener,
+        config,
+        sdk.clone(),
+        credentials.clone(),
+        limits,
+        stop,
+    );
+    let served = served.await;
+    upstream.end().await?;
+    served.map_err(|failures| Failure::new(Kind::Unavailable, failures.join("; ")))?;
+    Ok(exit::OK)
+}
+
+/// Where streams go.
+struct Upstream {
+    sdk: Sdk,
+    credentials: Credentials,
+    #[cfg(feature = "emulator")]
+    local: Option<crate::emulator::Emulator>,
+}
+
+impl Upstream {
+    async fn of(args: &GatewayArgs, config: &Config, place: &str) -> Result<Self, Failure> {
+        #[cfg(feature = "emulator")]
+        if let Some(dir) = &args.local {
+            return Self::local(dir).await;
+        }
+        let databricks = &config.databricks;
+        let mut sdk =
+            Sdk::builder(&databricks.server_endpoint).workspace_url(&databricks.workspace_url);
+        if let Some(id) = &databricks.workspace_id {
+            sdk = sdk.workspace_id(id);
+        }
+        let sdk = sdk
+            .build()
+            .map_err(|e| Failure::new(Kind::Settings, e.to_string()).at(place.to_owned(), None))?;
+        let beside = args.config.parent().unwrap_or(Path::new("."));
+        let file = beside.join(".env");
+        let dotenv = settings::dotenv(&file).map_err(|why| {
+            Failure::new(Kind::Settings, why).at(file.display().to_string(), None)
+        })?;
+        let of = |name: &str| {
+            dotenv.get(name).ok_or_else(|| {
+                Failure::new(Kind::Settings, format!("{name} is not set"))
+                    .hint("set it in the environment, or in a file .env beside the configuration")
+            })
+        };
+        let credentials =
+            Credentials::client(of("DATABRICKS_CLIENT_ID")?, of("DATABRICKS_CLIENT_SECRET")?);
+        Ok(Self {
+            sdk,
+            credentials,
+            #[cfg(feature = "emulator")]
+            local: None,
+        })
+    }
+
+    /// The embedded server; tables are made by their first stream.
+    #[cfg(feature = "emulator")]
+    async fn local(dir: &Path) -> Result<Self, Failure> {
+        use crate::emulator::{Emulator, Options};
+
+        let secret = super::emulator::random_secret();
+        let client = ("gateway".to_owned(), secret.expose().to_owned());
+        let mut options = Options::new(dir, ([127, 0, 0, 1], 0).into(), client);
+        options.auto_create = true;
+        let local = Emulator::start(options).await?;
+        let sdk = Sdk::new(local.url(), local.url());
+        Ok(Self {
+            sdk: sdk.map_err(|e| Failure::new(Kind::Settings, e.to_string()))?,
+            credentials: Credentials::client("gateway", secret.expose()),
+            local: Some(local),
+        })
+    }
+
+    async fn end(self) -> Result<(), Failure> {
+        #[cfg(feature = "emulator")]
+        if let Some(local) = self.local {
+            local.shutdown().await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,190 @@
+//! What each request is answered.
+
+use super::*;
+
+const ONE: &str = "/ingest/station_one";
+const DURABLE: &str = "/ingest/station_one?wait_for_ack=true";
+
+#[tokio::test]
+async fn a_record_is_queued_or_durable_as_asked() {
+    let gateway = Gateway::new(&[], &[]);
+    let queued = gateway.post(ONE, row(1)).await;
+    assert_eq!(queued.status, 202);
+    let expected = json!({
+        "status": "queued", "table": "station_one",
+        "message": "1 record is accepted, not durable yet", "wait_for_ack": false,
+    });
+    assert_eq!(queued.body, expected);
+    let durable = gateway.post(DURABLE, row(2)).await;
+    assert_eq!(durable.status, 200);
+    let expected = json!({
+        "status": "success", "table": "station_one",
+        "message": "1 record is durable", "wait_for_ack": true,
+    });
+    assert_eq!(durable.body, expected);
+    assert_eq!(gateway.numbers("station_one"), [1, 2]);
+    let two = json!({"device_name": "s", "description": "Main entrance"});
+    let second = gateway.post("/ingest/station_two?wait_for_ack=true", two.to_string());
+    assert_eq!(second.await.status, 200);
+    assert_eq!(
+        gateway.rows("station_two")[0]["description"],
+        "Main entrance"
+    );
+}
+
+/// Nothing about a field is asked but its type: it may be left out, or null.
+#[tokio::test]
+async fn fields_may_be_left_out_or_null() {
+    let gateway = Gateway::new(&[], &[]);
+    for body in ["{}", r#"{"temp": null, "device_name": "d"}"#] {
+        assert_eq!(gateway.post(DURABLE, body).await.status, 200, "{body}");
+    }
+    let rows = gateway.rows("station_one");
+    assert_eq!(rows.len(), 2);
+}
+
+#[tokio::test]
+async fn what_does_not_fit_is_told_with_row_and_field() {
+    let gateway = Gateway::new(&[], &[]);
+    let answer = gateway
+        .post(ONE, r#"{"temp": 3000000000, "humidity": "x"}"#)
+        .await;
+    assert_eq!(answer.status, 400);
+    assert_eq!(answer.body["status_code"], 400);
+    let errors = answer.body["errors"].as_array().unwrap();
+    let fields: Vec<_> = errors.iter().map(|e| (&e["index"], &e["field"])).collect();
+    assert_eq!(
+        fields,
+        [(&json!(0), &json!("temp")), (&json!(0), &json!("humidity"))]
+    );
+    assert!(
+        answer.body["error"]
+            .as_str()
+            .unwrap()
+            .contains("field \"temp\"")
+    );
+    for bad in [
+        "",
+        "{",
+        "3",
+        "[3]",
+        r#"{"tmp": 1}"#,
+        r#"{"temp":1,"temp":2}"#,
+        "[]",
+        "[{}",
+    ] {
+        let answer = gateway.post(ONE, bad).await;
+        assert_eq!(
+            (answer.status, &answer.body["status_code"]),
+            (400, &json!(400)),
+            "{bad}"
+        );
+        assert!(answer.body["error"].is_string());
+    }
+    assert!(
+        !gateway.directory("station_one").exists(),
+        "no stream was opened"
+    );
+}
+
+#[tokio::test]
+async fn many_rows_come_as_an_array_or_on_lines() {
+    let gateway = Gateway::new(&[], &[]);
+    let array = format!("[{}]", (0..100).map(row).collect::<Vec<_>>().join(","));
+    let answer = gateway.post(DURABLE, array).await;
+    assert_eq!(answer.body["message"], "100 records are durable");
+    let lines: Vec<_> = (100..200).map(row).collect();
+    let lines = lines.join("\n");
+    let answer = gateway.ask(Method::POST, DURABLE, "application/x-ndjson", lines);
+    assert_eq!(answer.await.status, 200);
+    assert_eq!(gateway.numbers("station_one"), (0..200).collect::<Vec<_>>());
+}
+
+/// A body with a bad row is refused whole, unless the rest is asked for.
+#[tokio::test]
+async fn a_bad_row_refuses_the_body_unless_partial_is_asked_for() {
+    let gateway = Gateway::new(&[], &[]);
+    let body = format!("[{}, {{\"temp\": \"warm\"}}, {}]", row(1), row(2));
+    let answer = gateway.post(DURABLE, body.clone()).await;
+    assert_eq!(answer.status, 400);
+    assert_eq!(answer.body["errors"][0]["index"], 1);
+    assert!(gateway.rows("station_one").is_empty());
+    let partial = format!("{DURABLE}&partial=true");
+    let answer = gateway.post(&partial, body).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.body["message"], "2 records are durable");
+    assert_eq!(answer.body["errors"][0]["field"], "temp");
+    assert_eq!(gateway.numbers("station_one"), [1, 2]);
+    let answer = gateway.post(&partial, r#"[{"temp": "warm"}]"#).await;
+    assert_eq!(answer.status, 400, "nothing is left");
+}
+
+#[tokio::test]
+async fn what_there_is_not_is_404_and_405() {
+    let gateway = Gateway::new(&[], &[]);
+    for (method, path, status) in [
+        (Method::POST, "/ingest/nowhere", 404),
+        (Method::POST, "/flush/nowhere", 404),
+        (Method::GET, "/health/nowhere", 404),
+        (Method::GET, "/elsewhere", 404),
+        (Method::GET, ONE, 405),
+    ] {
+        let answer = gateway.ask(method, path, "application/json", row(1)).await;
+        assert_eq!(answer.status, status, "{path}");
+        assert_eq!(answer.body["status_code"], status);
+        assert!(answer.body["error"].is_string());
+    }
+    let answer = gateway
+        .post("/ingest/station_one?wait_for_ack=maybe", row(1))
+        .await;
+    assert_eq!(answer.status, 400);
+    assert_eq!(
+        answer.body["error"],
+        "wait_for_ack=maybe: expected true or false"
+    );
+}
+
+#[tokio::test]
+async fn a_body_has_its_limit() {
+    let gateway = Gateway::new(&[], &["--max-body", "1KiB"]);
+    let long = json!({"device_name": "x".repeat(1_100)}).to_string();
+    let answer = gateway.post(ONE, long).await;
+    assert_eq!(
+        (answer.status, &answer.body["status_code"]),
+        (413, &json!(413))
+    );
+}
+
+#[tokio::test]
+async fn the_service_tells_what_it_is_and_how_it_is() {
+    let gateway = Gateway::new(&[], &[]);
+    let root = gateway.get("/").await;
+    assert_eq!(root.status, 200);
+    assert_eq!(root.body["tables"], json!(["station_one", "station_two"]));
+    assert_eq!(root.body["endpoints"]["station_one"]["ingest"], ONE);
+    let health = gateway.get("/health").await;
+    assert_eq!(
+        (health.status, &health.body["status"]),
+        (200, &json!("healthy"))
+    );
+    assert_eq!(health.body["active_streams"], 0);
+    let flushed = gateway.post("/flush/station_one", "").await;
+    assert_eq!(
+        (flushed.status, &flushed.body["status"]),
+        (200, &json!("no_active_stream"))
+    );
+    gateway.post(ONE, row(1)).await;
+    let flushed = gateway.post("/flush/station_one", "").await;
+    assert_eq!(
+        (flushed.status, &flushed.body["status"]),
+        (200, &json!("success"))
+    );
+    assert_eq!(gateway.numbers("station_one"), [1]);
+    assert_eq!(gateway.get("/health").await.body["active_streams"], 1);
+    let health = gateway.get("/health/station_one").await;
+    let expected = json!({
+        "table": "station_one", "table_name": "main.default.station_one",
+        "stream_active": true, "status": "healthy", "unacknowledged": 0,
+    });
+    assert_eq!((health.status, health.body), (200, expected));
+}
