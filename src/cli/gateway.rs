@@ -20,6 +20,9 @@ Then:
     curl -d '{\"device_name\": \"sensor-001\", \"temp\": 25}' http://localhost:8000/ingest/station_one
     curl http://localhost:8000/health
 
+With GATEWAY_TOKEN set, there or in the environment, callers must show it:
+    curl -H \"Authorization: Bearer $GATEWAY_TOKEN\" ...
+
 SIGTERM or Ctrl-C answers the requests under way, flushes all streams and ends.";
 
 /// Arguments of `zerobus gateway`.

@@ -5,12 +5,13 @@ use std::path::Path;
 use tokio::net::TcpListener;
 
 use crate::cli::GatewayArgs;
+use crate::client::Secret;
 use crate::error::{Failure, Kind, exit};
 use crate::gateway::config::Config;
-use crate::gateway::{Limits, serve};
+use crate::gateway::{Limits, Token, serve};
 use crate::load::Signals;
 use crate::sdk::{Credentials, Sdk};
-use crate::settings;
+use crate::settings::{self, Dotenv};
 
 pub(super) async fn run(args: GatewayArgs) -> Result<u8, Failure> {
     let mut signals = Signals::listen();
@@ -20,12 +21,23 @@ pub(super) async fn run(args: GatewayArgs) -> Result<u8, Failure> {
             .at(place.clone(), None)
             .hint("it is the config.json of Zerobus Station: databricks and tables")
     })?;
-    if !args.listen.ip().is_loopback() && !args.allow_anonymous {
+    let file = args.config.parent().unwrap_or(Path::new(".")).join(".env");
+    let variables = settings::dotenv(&file)
+        .map_err(|why| Failure::new(Kind::Settings, why).at(file.display().to_string(), None))?;
+    let token = variables.get("GATEWAY_TOKEN").map(Secret::new);
+    if !args.listen.ip().is_loopback() && token.is_none() && !args.allow_anonymous {
         let message = format!("--listen {} is open to other machines", args.listen);
-        return Err(Failure::new(Kind::Usage, message)
-            .hint("--allow-anonymous lets anybody write who can reach it"));
+        return Err(Failure::new(Kind::Usage, message).hint(
+            "set GATEWAY_TOKEN, which callers must then show; --allow-anonymous lets anybody write who can reach it",
+        ));
     }
-    let upstream = Upstream::of(&args, &config, &place).await?;
+    #[cfg(feature = "emulator")]
+    let upstream = match &args.local {
+        Some(dir) => Upstream::local(dir).await?,
+        None => Upstream::of(&config, &place, &variables)?,
+    };
+    #[cfg(not(feature = "emulator"))]
+    let upstream = Upstream::of(&config, &place, &variables)?;
     let cannot = |e: std::io::Error| {
         let message = format!("cannot listen on {}", args.listen);
         Failure::new(Kind::Settings, message).caused_by(e)
@@ -34,6 +46,7 @@ pub(super) async fn run(args: GatewayArgs) -> Result<u8, Failure> {
     let address = listener.local_addr().map_err(cannot)?;
     super::print(&format!("listening on http://{address}\n"))?;
     let limits = Limits {
+        token: token.as_ref().map(Token::new),
         deadline: args.deadline,
         body_bytes_max: args.max_body,
     };
@@ -66,11 +79,8 @@ struct Upstream {
 }
 
 impl Upstream {
-    async fn of(args: &GatewayArgs, config: &Config, place: &str) -> Result<Self, Failure> {
-        #[cfg(feature = "emulator")]
-        if let Some(dir) = &args.local {
-            return Self::local(dir).await;
-        }
+    /// The service that the configuration names.
+    fn of(config: &Config, place: &str, variables: &Dotenv) -> Result<Self, Failure> {
         let databricks = &config.databricks;
         let mut sdk =
             Sdk::builder(&databricks.server_endpoint).workspace_url(&databricks.workspace_url);
@@ -80,13 +90,8 @@ impl Upstream {
         let sdk = sdk
             .build()
             .map_err(|e| Failure::new(Kind::Settings, e.to_string()).at(place.to_owned(), None))?;
-        let beside = args.config.parent().unwrap_or(Path::new("."));
-        let file = beside.join(".env");
-        let dotenv = settings::dotenv(&file).map_err(|why| {
-            Failure::new(Kind::Settings, why).at(file.display().to_string(), None)
-        })?;
         let of = |name: &str| {
-            dotenv.get(name).ok_or_else(|| {
+            variables.get(name).ok_or_else(|| {
                 Failure::new(Kind::Settings, format!("{name} is not set"))
                     .hint("set it in the environment, or in a file .env beside the configuration")
             })

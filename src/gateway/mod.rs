@@ -4,6 +4,7 @@
 //! record and stays open. A request's records are checked before any is accepted; then they are
 //! in the stream's hands, which sends them whatever becomes of the request.
 
+mod access;
 mod answer;
 mod body;
 pub mod config;
@@ -17,12 +18,15 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 
 use crate::sdk::{Credentials, Sdk};
+pub use access::Token;
 use config::Config;
 use table::Table;
 
 /// What the gateway goes by, besides its configuration.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Limits {
+    /// What callers must show to send anything; none: nothing.
+    pub token: Option<Token>,
     /// How long a request may take; at least as long a record may wait for its acknowledgement.
     pub deadline: Duration,
     /// The longest body of a request, in bytes.
@@ -32,6 +36,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            token: None,
             deadline: Duration::from_secs(30),
             body_bytes_max: 10 << 20,
         }

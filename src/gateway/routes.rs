@@ -22,6 +22,14 @@ use crate::transcode::Reason;
 /// So many bad rows of a request are told.
 const ERRORS_TOLD_MAX: usize = 100;
 
+impl Gateway {
+    /// Lets a request in that changes something.
+    fn admit(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        let token = self.limits.token.as_ref();
+        token.map_or(Ok(()), |token| token.check(headers))
+    }
+}
+
 type Shared = State<Arc<Gateway>>;
 type Answer = Result<Response, Refusal>;
 
@@ -153,6 +161,7 @@ async fn ingest(
     body: Result<Bytes, BytesRejection>,
 ) -> Answer {
     let deadline = Instant::now() + gateway.limits.deadline;
+    gateway.admit(&headers)?;
     let table = gateway
         .table(&key)
         .ok_or_else(|| Refusal::unknown_table(&key))?;
@@ -235,8 +244,9 @@ async fn durable(
     })
 }
 
-async fn flush(State(gateway): Shared, Path(key): Path<String>) -> Answer {
+async fn flush(State(gateway): Shared, Path(key): Path<String>, headers: HeaderMap) -> Answer {
     let deadline = Instant::now() + gateway.limits.deadline;
+    gateway.admit(&headers)?;
     let table = gateway
         .table(&key)
         .ok_or_else(|| Refusal::unknown_table(&key))?;

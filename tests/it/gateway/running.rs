@@ -187,8 +187,9 @@ fn what_is_wrong_at_the_start_is_told() {
     let ran = run(&[]).exits(1);
     assert!(ran.stderr.contains(".env: variable 2"), "{ran:?}");
     assert!(!ran.stderr.contains("s3cret"), "{ran:?}");
+    rig.file(".env", "");
     let ran = run(&["--listen", "0.0.0.0:0"]).exits(2);
-    assert!(ran.stderr.contains("--allow-anonymous"), "{ran:?}");
+    assert!(ran.stderr.contains("GATEWAY_TOKEN"), "{ran:?}");
     rig.file("config.json", config.replace("int64", "int65"));
     let ran = run(&[]).exits(1);
     assert!(
@@ -199,4 +200,28 @@ fn what_is_wrong_at_the_start_is_told() {
     rig.file("config.json", "{");
     let ran = run(&[]).exits(1);
     assert!(ran.stderr.contains("config.json: EOF"), "{ran:?}");
+}
+
+/// Callers show the token to send anything; whether all is well is told to everybody.
+#[tokio::test]
+async fn a_token_is_asked_for_where_one_is_set() {
+    let rig = Rig::new();
+    let config = std::fs::read_to_string(sample("gateway/config.json")).unwrap();
+    rig.file("config.json", config);
+    rig.file(".env", "GATEWAY_TOKEN='s3cret token'\n");
+    let gateway = Gateway::started(rig, None, &["--local", "wh"]);
+    for path in [ONE, DURABLE, "/flush/station_one"] {
+        let answer = gateway.post(path, row(1)).await;
+        assert_eq!(
+            (answer.status, &answer.body["status_code"]),
+            (401, &json!(401)),
+            "{path}"
+        );
+    }
+    assert_eq!(gateway.get("/health").await.status, 200);
+    assert!(!gateway.directory("station_one").exists());
+    let request = gateway.http.post(format!("{}{DURABLE}", gateway.url));
+    let request = request.bearer_auth("s3cret token").body(row(1));
+    assert_eq!(request.send().await.unwrap().status(), 200);
+    assert_eq!(gateway.numbers("station_one"), [1]);
 }
