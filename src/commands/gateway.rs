@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 use crate::cli::GatewayArgs;
 use crate::client::Secret;
 use crate::error::{Failure, Kind, exit};
 use crate::gateway::config::Config;
-use crate::gateway::{Limits, Token, serve};
+use crate::gateway::{Ending, Limits, Token, serve};
 use crate::load::Signals;
 use crate::sdk::{Credentials, Sdk};
 use crate::settings::{self, Dotenv};
@@ -50,9 +51,15 @@ pub(super) async fn run(args: GatewayArgs) -> Result<u8, Failure> {
         deadline: args.deadline,
         body_bytes_max: args.max_body,
     };
-    let stop = async move {
-        signals.next().await;
-    };
+    let (end, ending) = watch::channel(Ending::No);
+    tokio::spawn(async move {
+        for how in [Ending::Soon, Ending::Now] {
+            signals.next().await;
+            end.send_replace(how);
+        }
+        // Whoever looks must not take this for the end of all signals.
+        std::future::pending::<()>().await;
+    });
     let Upstream {
         sdk, credentials, ..
     } = &upstream;
@@ -62,7 +69,7 @@ pub(super) async fn run(args: GatewayArgs) -> Result<u8, Failure> {
         sdk.clone(),
         credentials.clone(),
         limits,
-        stop,
+        ending,
     );
     let served = served.await;
     upstream.end().await?;

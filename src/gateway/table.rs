@@ -122,6 +122,12 @@ impl Table {
             })
     }
 
+    /// How many records are accepted and not settled.
+    pub(super) async fn outstanding(&self) -> u64 {
+        let stream = self.active().await;
+        stream.map_or(0, |stream| stream.outstanding())
+    }
+
     /// Sends what there is and ends the stream.
     pub(super) async fn close(&self) -> Result<(), Error> {
         let stream = match self.active().await {

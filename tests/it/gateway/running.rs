@@ -225,3 +225,29 @@ async fn a_token_is_asked_for_where_one_is_set() {
     assert_eq!(request.send().await.unwrap().status(), 200);
     assert_eq!(gateway.numbers("station_one"), [1]);
 }
+
+/// A client that never finishes its request does not keep the gateway from ending.
+#[tokio::test]
+async fn a_client_that_does_not_finish_is_not_waited_for() {
+    use std::io::Write as _;
+
+    let mut gateway = Gateway::new(&[], &["--deadline", "300ms"]);
+    let address = gateway.url.strip_prefix("http://").unwrap();
+    let mut slow = std::net::TcpStream::connect(address).unwrap();
+    let head = "POST /ingest/station_one HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{";
+    slow.write_all(head.as_bytes()).unwrap();
+    assert_eq!(gateway.post(ONE, row(1)).await.status, 202);
+    assert_eq!(gateway.terminate(), 0);
+    assert_eq!(gateway.numbers("station_one"), [1]);
+}
+
+/// A second signal ends it although something is unacknowledged, and says so.
+#[tokio::test]
+async fn a_second_signal_ends_it_at_once() {
+    let mut gateway = Gateway::new(&["delay:for=1h"], &[]);
+    assert_eq!(gateway.post(ONE, row(1)).await.status, 202);
+    signal(&gateway.child, "TERM");
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    assert!(gateway.child.try_wait().unwrap().is_none(), "it waits");
+    assert_eq!(gateway.terminate(), 5);
+}
