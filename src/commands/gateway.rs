@@ -22,6 +22,10 @@ pub(super) async fn run(args: GatewayArgs) -> Result<u8, Failure> {
             .at(place.clone(), None)
             .hint("it is the config.json of Zerobus Station: databricks and tables")
     })?;
+    if args.deadline.is_zero() {
+        let message = "--deadline 0s leaves a request no time";
+        return Err(Failure::new(Kind::Usage, message));
+    }
     let file = args.config.parent().unwrap_or(Path::new(".")).join(".env");
     let variables = settings::dotenv(&file)
         .map_err(|why| Failure::new(Kind::Settings, why).at(file.display().to_string(), None))?;

@@ -47,6 +47,9 @@ pub(super) fn rows(body: &[u8], form: Form) -> Result<Vec<&str>, RowError> {
         return Ok(lines.filter(|line| !line.is_empty()).collect());
     }
     let trimmed = text.trim();
+    if trimmed.is_empty() {
+        return Ok(Vec::new());
+    }
     if !trimmed.starts_with('[') {
         return Ok(vec![trimmed]);
     }
@@ -65,6 +68,7 @@ mod tests {
         assert_eq!(of(" {\"a\": 1} ", Form::Json), ["{\"a\": 1}"]);
         assert_eq!(of("[{\"a\": 1}, {}]", Form::Json), ["{\"a\": 1}", "{}"]);
         assert_eq!(of("[]", Form::Json), [""; 0]);
+        assert_eq!(of(" ", Form::Json), [""; 0]);
         assert_eq!(of("{}\r\n\n{\"b\":2}", Form::Ndjson), ["{}", "{\"b\":2}"]);
         assert_eq!(of("\u{feff}{}", Form::Json), ["{}"]);
         assert!(

@@ -115,6 +115,7 @@ impl Given {
                 made.map_err(|e| e.to_string())
             }
             (Some(fields), None) => {
+                Field::check(&fields)?;
                 let descriptor = DescriptorProto {
                     name: Some(message.unwrap_or("Record").to_owned()),
                     field: fields
@@ -132,6 +133,34 @@ impl Given {
 }
 
 impl Field {
+    /// Names and numbers are each there once, and numbers are those that protobuf has.
+    fn check(fields: &[Self]) -> Result<(), String> {
+        if fields.is_empty() {
+            return Err("fields is empty: a record has at least one".to_owned());
+        }
+        for (index, field) in fields.iter().enumerate() {
+            let Self {
+                name, field_num, ..
+            } = field;
+            let before = fields.iter().take(index);
+            if let Some(other) = before.clone().find(|f| f.field_num == *field_num) {
+                let other = &other.name;
+                return Err(format!(
+                    "field \"{name}\": field_num {field_num} is that of \"{other}\""
+                ));
+            }
+            if before.clone().any(|f| f.name == *name) {
+                return Err(format!("field \"{name}\" is there twice"));
+            }
+            if !matches!(field_num, 1..=18_999 | 20_000..=536_870_911) {
+                return Err(format!(
+                    "field \"{name}\": field_num {field_num}: expected 1 to 536870911, without 19000 to 19999"
+                ));
+            }
+        }
+        Ok(())
+    }
+
     fn descriptor(&self) -> Result<FieldDescriptorProto, String> {
         let bad = |what: String| format!("field \"{}\": {what}", self.name);
         let words: Vec<_> = self.proto_type.split_whitespace().collect();
@@ -272,6 +301,18 @@ mod tests {
                 "a key is part of a URL",
             ),
             (parsed(""), "tables is empty"),
+            (with_field(""), "fields is empty"),
+            (
+                with_field(
+                    r#"{"name": "a", "proto_type": "int32", "field_num": 1},
+                       {"name": "b", "proto_type": "int32", "field_num": 1}"#,
+                ),
+                "field \"b\": field_num 1 is that of \"a\"",
+            ),
+            (
+                with_field(r#"{"name": "a", "proto_type": "int32", "field_num": 19000}"#),
+                "field \"a\": field_num 19000: expected 1 to",
+            ),
             (
                 parsed(r#""one": {"table_name": "c.t", "proto": "x.proto"}"#),
                 "table \"one\": ",

@@ -19,6 +19,7 @@ use futures_util::future::join_all;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::report::write_line;
 use crate::sdk::{Credentials, Sdk};
 pub use access::Token;
 use config::Config;
@@ -104,6 +105,12 @@ pub async fn serve(
     let mut failures: Vec<String> = Vec::new();
     if let Err(error) = served {
         failures.push(format!("cannot serve: {error}"));
+    }
+    for table in &gateway.tables {
+        let left = table.outstanding().await;
+        if left > 0 {
+            write_line(&format!("table \"{}\": flushing {left} records", table.key));
+        }
     }
     let closing = gateway.tables.iter().map(|table| async {
         let closed = tokio::select! {

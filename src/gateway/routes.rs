@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, Path, RawQuery, State};
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::body::{Body, Bytes, HttpBody as _, to_bytes};
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -32,9 +32,16 @@ impl Gateway {
 
 type Shared = State<Arc<Gateway>>;
 type Answer = Result<Response, Refusal>;
+/// The table's key in the path.
+type Key = Result<Path<String>, PathRejection>;
+type Pairs = Result<Query<Vec<(String, String)>>, QueryRejection>;
+
+fn key_of(key: Key) -> Result<String, Refusal> {
+    let Path(key) = key.map_err(|e| Refusal::new(e.status(), e.body_text()))?;
+    Ok(key)
+}
 
 pub(super) fn routes(gateway: Arc<Gateway>) -> Router {
-    let limit = DefaultBodyLimit::max(gateway.limits.body_bytes_max);
     Router::new()
         .route("/", get(root))
         .route("/health", get(health))
@@ -47,7 +54,6 @@ pub(super) fn routes(gateway: Arc<Gateway>) -> Router {
         .method_not_allowed_fallback(|| async {
             Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "this takes another method")
         })
-        .layer(limit)
         .with_state(gateway)
 }
 
@@ -81,7 +87,9 @@ async fn told(table: &Table) -> (Value, bool) {
     let told = json!({
         "table": table.key,
         "table_name": table.properties.table_name(),
-        "stream_active": stream.as_ref().is_some_and(|s| s.state() != StreamState::Failed),
+        "stream_active": stream.as_ref().is_some_and(|stream| {
+            !matches!(stream.state(), StreamState::Uninitialized | StreamState::Failed)
+        }),
         "status": status,
         "unacknowledged": stream.map_or(0, |stream| stream.outstanding()),
     });
@@ -111,7 +119,8 @@ async fn health(State(gateway): Shared) -> Response {
     (healthy(worst != "failed"), Json(body)).into_response()
 }
 
-async fn table_health(State(gateway): Shared, Path(key): Path<String>) -> Answer {
+async fn table_health(State(gateway): Shared, key: Key) -> Answer {
+    let key = key_of(key)?;
     let table = gateway
         .table(&key)
         .ok_or_else(|| Refusal::unknown_table(&key))?;
@@ -127,25 +136,28 @@ struct Wishes {
 }
 
 impl Wishes {
-    fn of(query: Option<&str>) -> Result<Self, Refusal> {
+    /// A wish that is misspelt, or made twice, is none that could be passed over.
+    fn of(pairs: Pairs) -> Result<Self, Refusal> {
+        let bad = |message: String| Refusal::new(StatusCode::BAD_REQUEST, message);
+        let Query(pairs) = pairs.map_err(|e| bad(e.body_text()))?;
         let mut wishes = Self::default();
-        for pair in query
-            .unwrap_or_default()
-            .split('&')
-            .filter(|p| !p.is_empty())
-        {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, "true"));
-            let place = match name {
+        for (index, (name, value)) in pairs.iter().enumerate() {
+            if pairs.iter().take(index).any(|(other, _)| other == name) {
+                return Err(bad(format!("{name} is given twice")));
+            }
+            let place = match name.as_str() {
                 "wait_for_ack" => &mut wishes.wait_for_ack,
                 "partial" => &mut wishes.partial,
-                _ => continue,
+                _ => {
+                    let known = "wait_for_ack and partial";
+                    return Err(bad(format!("there is no parameter {name}, only {known}")));
+                }
             };
             *place = match value.to_ascii_lowercase().as_str() {
                 "true" | "1" | "yes" | "on" | "t" | "y" => true,
                 "false" | "0" | "no" | "off" | "f" | "n" => false,
                 _ => {
-                    let message = format!("{name}={value}: expected true or false");
-                    return Err(Refusal::new(StatusCode::BAD_REQUEST, message));
+                    return Err(bad(format!("{name}={value}: expected true or false")));
                 }
             };
         }
@@ -155,18 +167,19 @@ impl Wishes {
 
 async fn ingest(
     State(gateway): Shared,
-    Path(key): Path<String>,
-    RawQuery(query): RawQuery,
+    key: Key,
+    pairs: Pairs,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    body: Body,
 ) -> Answer {
     let deadline = Instant::now() + gateway.limits.deadline;
     gateway.admit(&headers)?;
+    let key = key_of(key)?;
     let table = gateway
         .table(&key)
         .ok_or_else(|| Refusal::unknown_table(&key))?;
-    let wishes = Wishes::of(query.as_deref())?;
-    let body = body.map_err(|e| Refusal::new(e.status(), e.body_text()))?;
+    let wishes = Wishes::of(pairs)?;
+    let body = read(&headers, body, gateway.limits.body_bytes_max, deadline).await?;
     let given = rows(&body, Form::of(&headers)).map_err(|e| Refusal::of_rows(vec![e]))?;
     let (records, errors) = encoded(table, &given);
     if (!errors.is_empty() && !wishes.partial) || records.is_empty() {
@@ -201,6 +214,45 @@ async fn ingest(
         answer["errors"] = json!(errors);
     }
     Ok((status, Json(answer)).into_response())
+}
+
+/// The body of a request, within its limit and its deadline.
+async fn read(
+    headers: &HeaderMap,
+    body: Body,
+    limit: usize,
+    deadline: Instant,
+) -> Result<Bytes, Refusal> {
+    let coding = headers.get(header::CONTENT_ENCODING);
+    if coding.is_some_and(|coding| coding != "identity") {
+        let message = "a body that is compressed is not taken";
+        return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
+    }
+    let too_long = || {
+        let message = format!("the body is longer than {limit} bytes");
+        Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, message)
+    };
+    if body.size_hint().lower() > limit as u64 {
+        return Err(too_long());
+    }
+    match timeout_at(deadline, to_bytes(body, limit)).await {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(error)) if is_limit(&error) => Err(too_long()),
+        Ok(Err(error)) => {
+            let message = format!("the body cannot be read: {error}");
+            Err(Refusal::new(StatusCode::BAD_REQUEST, message))
+        }
+        Err(_) => {
+            let message = "the body did not come before the request's deadline";
+            Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, message))
+        }
+    }
+}
+
+/// Whether a body was cut off at its limit.
+fn is_limit(error: &axum::Error) -> bool {
+    let source = std::error::Error::source(error);
+    source.is_some_and(|source| source.to_string().contains("length limit exceeded"))
 }
 
 /// The records of rows, and what is wrong with those that make none.
@@ -244,9 +296,10 @@ async fn durable(
     })
 }
 
-async fn flush(State(gateway): Shared, Path(key): Path<String>, headers: HeaderMap) -> Answer {
+async fn flush(State(gateway): Shared, key: Key, headers: HeaderMap) -> Answer {
     let deadline = Instant::now() + gateway.limits.deadline;
     gateway.admit(&headers)?;
+    let key = key_of(key)?;
     let table = gateway
         .table(&key)
         .ok_or_else(|| Refusal::unknown_table(&key))?;

@@ -134,13 +134,28 @@ async fn what_there_is_not_is_404_and_405() {
         assert_eq!(answer.body["status_code"], status);
         assert!(answer.body["error"].is_string());
     }
-    let answer = gateway
-        .post("/ingest/station_one?wait_for_ack=maybe", row(1))
+    for (query, told) in [
+        (
+            "wait_for_ack=maybe",
+            "wait_for_ack=maybe: expected true or false",
+        ),
+        (
+            "wait_for_akc=true",
+            "there is no parameter wait_for_akc, only wait_for_ack and partial",
+        ),
+        ("partial=1&partial=0", "partial is given twice"),
+    ] {
+        let answer = gateway.post(&format!("{ONE}?{query}"), row(1)).await;
+        assert_eq!((answer.status, &answer.body["error"]), (400, &json!(told)));
+    }
+    let encoded = gateway
+        .post("/ingest/station_one?wait%5Ffor_ack=%74rue", row(1))
         .await;
-    assert_eq!(answer.status, 400);
+    assert_eq!(encoded.status, 200, "{encoded:?}");
+    let unreadable = gateway.post("/ingest/%ff", row(1)).await;
     assert_eq!(
-        answer.body["error"],
-        "wait_for_ack=maybe: expected true or false"
+        (unreadable.status, &unreadable.body["status_code"]),
+        (400, &json!(400))
     );
 }
 
@@ -187,4 +202,28 @@ async fn the_service_tells_what_it_is_and_how_it_is() {
         "stream_active": true, "status": "healthy", "unacknowledged": 0,
     });
     assert_eq!((health.status, health.body), (200, expected));
+}
+
+/// A body that does not come is answered within the deadline; one that is compressed is not
+/// taken for rows.
+#[tokio::test]
+async fn a_body_that_cannot_be_read_is_told() {
+    use std::io::{Read as _, Write as _};
+
+    let gateway = Gateway::new(&[], &["--deadline", "200ms", "--max-body", "1KiB"]);
+    let address = gateway.url.strip_prefix("http://").unwrap();
+    for (length, status) in [("100", " 408 "), ("99999999999", " 413 ")] {
+        let mut slow = std::net::TcpStream::connect(address).unwrap();
+        let head = format!("POST {ONE} HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n{{");
+        slow.write_all(head.as_bytes()).unwrap();
+        let mut answer = [0; 12];
+        slow.read_exact(&mut answer).unwrap();
+        assert!(
+            String::from_utf8_lossy(&answer).contains(status.trim_end()),
+            "{answer:?}"
+        );
+    }
+    let request = gateway.http.post(format!("{}{ONE}", gateway.url));
+    let request = request.header("content-encoding", "gzip").body("x");
+    assert_eq!(request.send().await.unwrap().status(), 415);
 }
