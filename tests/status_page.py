@@ -39,7 +39,8 @@ def main():
     if chromium is None:
         print("status page: SKIPPED, there is no Chromium and it cannot be installed")
         return
-    with tempfile.TemporaryDirectory(prefix="status-") as directory:
+    # The browser may still write to its profile when it has been told to end.
+    with tempfile.TemporaryDirectory(prefix="status-", ignore_cleanup_errors=True) as directory:
         check(args, chromium, pathlib.Path(directory))
 
 
