@@ -4,6 +4,8 @@
 use std::ops::{Deref, DerefMut, RangeTo};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
+
 /// Where buffers wait to be filled again. Clones share them.
 ///
 /// It holds no more than were in use at one time, of at most `bytes_max` each.
@@ -38,6 +40,17 @@ impl Pool {
             bytes: spare.unwrap_or_default(),
             pool: self.clone(),
         }
+    }
+
+    /// What a buffer holds, which is empty then, with the memory of another one if need be. A
+    /// little does not keep a large buffer.
+    pub fn hand_over(&self, buffer: &mut Recycled) -> Bytes {
+        let bytes = match buffer.len() < buffer.capacity() / 4 {
+            true => Bytes::copy_from_slice(buffer),
+            false => Bytes::from_owner(std::mem::replace(buffer, self.take())),
+        };
+        buffer.clear();
+        bytes
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Vec<u8>>> {

@@ -52,12 +52,6 @@ struct Gateway {
     limits: Limits,
 }
 
-impl Gateway {
-    fn table(&self, key: &str) -> Option<&Arc<Table>> {
-        self.tables.iter().find(|table| table.key == key)
-    }
-}
-
 /// Whether the gateway is to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {

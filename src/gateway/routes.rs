@@ -23,6 +23,14 @@ use crate::transcode::Reason;
 const ERRORS_TOLD_MAX: usize = 100;
 
 impl Gateway {
+    /// The table that a path names.
+    fn table(&self, key: Key) -> Result<&Table, Refusal> {
+        let Path(key) = key.map_err(|e| Refusal::new(e.status(), e.body_text()))?;
+        let found = self.tables.iter().find(|table| table.key == key);
+        let table = found.ok_or_else(|| Refusal::unknown_table(&key))?;
+        Ok(table)
+    }
+
     /// Lets a request in that changes something.
     fn admit(&self, headers: &HeaderMap) -> Result<(), Refusal> {
         let token = self.limits.token.as_ref();
@@ -35,11 +43,6 @@ type Answer = Result<Response, Refusal>;
 /// The table's key in the path.
 type Key = Result<Path<String>, PathRejection>;
 type Pairs = Result<Query<Vec<(String, String)>>, QueryRejection>;
-
-fn key_of(key: Key) -> Result<String, Refusal> {
-    let Path(key) = key.map_err(|e| Refusal::new(e.status(), e.body_text()))?;
-    Ok(key)
-}
 
 pub(super) fn routes(gateway: Arc<Gateway>) -> Router {
     Router::new()
@@ -120,10 +123,7 @@ async fn health(State(gateway): Shared) -> Response {
 }
 
 async fn table_health(State(gateway): Shared, key: Key) -> Answer {
-    let key = key_of(key)?;
-    let table = gateway
-        .table(&key)
-        .ok_or_else(|| Refusal::unknown_table(&key))?;
+    let table = gateway.table(key)?;
     let (told, is_well) = told(table).await;
     Ok((healthy(is_well), Json(told)).into_response())
 }
@@ -174,10 +174,7 @@ async fn ingest(
 ) -> Answer {
     let deadline = Instant::now() + gateway.limits.deadline;
     gateway.admit(&headers)?;
-    let key = key_of(key)?;
-    let table = gateway
-        .table(&key)
-        .ok_or_else(|| Refusal::unknown_table(&key))?;
+    let table = gateway.table(key)?;
     let wishes = Wishes::of(pairs)?;
     let body = read(&headers, body, gateway.limits.body_bytes_max, deadline).await?;
     let given = rows(&body, Form::of(&headers)).map_err(|e| Refusal::of_rows(vec![e]))?;
@@ -206,7 +203,7 @@ async fn ingest(
     };
     let mut answer = json!({
         "status": word,
-        "table": key,
+        "table": table.key,
         "message": format!("{records} {done}"),
         "wait_for_ack": wishes.wait_for_ack,
     });
@@ -299,12 +296,9 @@ async fn durable(
 async fn flush(State(gateway): Shared, key: Key, headers: HeaderMap) -> Answer {
     let deadline = Instant::now() + gateway.limits.deadline;
     gateway.admit(&headers)?;
-    let key = key_of(key)?;
-    let table = gateway
-        .table(&key)
-        .ok_or_else(|| Refusal::unknown_table(&key))?;
+    let table = gateway.table(key)?;
     let answer = |status: &str, message: &str| {
-        Ok(Json(json!({"status": status, "table": key, "message": message})).into_response())
+        Ok(Json(json!({"status": status, "table": table.key, "message": message})).into_response())
     };
     let Some(stream) = table.active().await else {
         return answer("no_active_stream", "nothing was ingested yet");

@@ -155,12 +155,7 @@ impl Gather {
         if self.records == 0 {
             return;
         }
-        // A few records do not keep a large buffer.
-        let body = match self.body.len() < self.body.capacity() / 4 {
-            true => Bytes::copy_from_slice(&self.body),
-            false => Bytes::from_owner(std::mem::replace(&mut self.body, self.pool.take())),
-        };
-        self.body.clear();
+        let body = self.pool.hand_over(&mut self.body);
         let records = std::mem::take(&mut self.records);
         self.push(Batch {
             id: self.first,

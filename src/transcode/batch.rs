@@ -101,12 +101,7 @@ impl BatchBuilder {
         if self.records == 0 {
             return;
         }
-        // A few records do not keep a large buffer.
-        let body = match self.body.len() < self.body.capacity() / 4 {
-            true => Bytes::copy_from_slice(&self.body),
-            false => Bytes::from_owner(std::mem::replace(&mut self.body, self.pool.take())),
-        };
-        self.body.clear();
+        let body = self.pool.hand_over(&mut self.body);
         self.full.push(EncodedBatch {
             records: std::mem::take(&mut self.records),
             record_bytes: std::mem::take(&mut self.record_bytes),
