@@ -84,7 +84,10 @@ async fn each_offset_is_settled_once_and_room_comes_back() {
         let mut sent = VecDeque::new();
         let mut refused = Vec::new();
         let mut accepted = 0;
+        let mut steps = 0;
         while accepted < 200 || !sent.is_empty() {
+            steps += 1;
+            assert!(steps < 100_000, "seed {seed}: no end");
             let record = vec![7; rng.usize(..200)];
             if accepted < 200 && rng.u8(..4) > 0 {
                 let count = if rng.u8(..5) == 0 { rng.u32(1..60) } else { 0 };
