@@ -234,7 +234,7 @@ _zerobus() {
             return 0
             ;;
         zerobus__subcmd__gateway)
-            opts="-h --config --listen --allow-anonymous --deadline --max-body --local --help"
+            opts="-h --config --listen --allow-anonymous --deadline --max-body --spool --spool-max --dead-letters --log-format --log-requests --local --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -254,6 +254,22 @@ _zerobus() {
                     ;;
                 --max-body)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --spool)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --spool-max)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --dead-letters)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 --local)

@@ -189,10 +189,16 @@ _arguments "${_arguments_options[@]}" : \
 '--listen=[The address to listen on; port 0 takes a free one]:ADDRESS:_default' \
 '--deadline=[How long a request may take]:DURATION:_default' \
 '--max-body=[The longest body of a request]:SIZE:_default' \
+'--spool=[Keep accepted records in files under DIR until they are durable, so that they survive a crash]:DIR:_files' \
+'--spool-max=[How much may lie in the spool]:SIZE:_default' \
+'--dead-letters=[Where records go that the service refuses after they were accepted \[default\: dead-letters.ndjson in the spool, or else beside the configuration\]]:FILE:_files' \
+'--log-format=[How the log on standard error is written]:FORMAT:((text\:"A line of text for each event"
+json\:"A JSON object for each event"))' \
 '--local=[Write Delta tables under DIR instead of to Databricks, with a server in this process]:DIR:_files' \
 '--allow-anonymous[Take requests from other machines without a token]' \
-'-h[Print help]' \
-'--help[Print help]' \
+'--log-requests[Log each request, not only those that fail]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
 && ret=0
 ;;
 (peek)

@@ -181,6 +181,8 @@ pub mod gateway;
 pub mod input;
 #[doc(hidden)]
 pub mod load;
+#[cfg(any(feature = "emulator", feature = "gateway"))]
+mod page;
 #[doc(hidden)]
 pub mod protocol;
 #[doc(hidden)]

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::parse;
 
@@ -20,10 +20,22 @@ Then:
     curl -d '{\"device_name\": \"sensor-001\", \"temp\": 25}' http://localhost:8000/ingest/station_one
     curl http://localhost:8000/health
 
+and in a browser http://localhost:8000/docs
+
 With GATEWAY_TOKEN set, there or in the environment, callers must show it:
     curl -H \"Authorization: Bearer $GATEWAY_TOKEN\" ...
 
-SIGTERM or Ctrl-C answers the requests under way, flushes all streams and ends.";
+SIGHUP reads config.json and .env again. SIGTERM or Ctrl-C answers the requests under way, flushes
+all streams and ends.";
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// A line of text for each event
+    Text,
+    /// A JSON object for each event
+    Json,
+}
 
 /// Arguments of `zerobus gateway`.
 #[derive(Debug, Args)]
@@ -43,6 +55,23 @@ pub struct GatewayArgs {
     /// The longest body of a request
     #[arg(long, value_name = "SIZE", value_parser = parse::size, default_value = "10MiB")]
     pub max_body: usize,
+    /// Keep accepted records in files under DIR until they are durable, so that they survive a
+    /// crash
+    #[arg(long, value_name = "DIR")]
+    pub spool: Option<PathBuf>,
+    /// How much may lie in the spool
+    #[arg(long, value_name = "SIZE", value_parser = parse::size, default_value = "1GiB", requires = "spool")]
+    pub spool_max: usize,
+    /// Where records go that the service refuses after they were accepted [default:
+    /// dead-letters.ndjson in the spool, or else beside the configuration]
+    #[arg(long, value_name = "FILE")]
+    pub dead_letters: Option<PathBuf>,
+    /// How the log on standard error is written
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+    /// Log each request, not only those that fail
+    #[arg(long)]
+    pub log_requests: bool,
     /// Write Delta tables under DIR instead of to Databricks, with a server in this process
     #[cfg(feature = "emulator")]
     #[arg(long, value_name = "DIR")]

@@ -23,7 +23,7 @@ pub use doctor::DoctorArgs;
 #[cfg(feature = "emulator")]
 pub use emulator::EmulatorArgs;
 #[cfg(feature = "gateway")]
-pub use gateway::GatewayArgs;
+pub use gateway::{GatewayArgs, LogFormat};
 pub use ingest::{
     AmbiguousArg, CompressionArg, FormatArg, IngestArgs, OutputArg, ProgressArg, TableCheckArg,
     TimestampUnit, UnknownFields,

@@ -21,6 +21,8 @@ mod grid;
 mod ingest;
 #[cfg(feature = "emulator")]
 mod local;
+#[cfg(feature = "gateway")]
+mod log;
 mod outputs;
 #[cfg(feature = "emulator")]
 mod peek;

@@ -1,11 +1,14 @@
 //! What requests are answered: JSON, one form for all errors.
 
-use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::observe::Reason;
+use super::spool::NotSpooled;
+use super::table::NotAccepted;
 use crate::sdk::{Error, ErrorKind};
 
 /// How long a client is asked to wait, in seconds.
@@ -60,6 +63,32 @@ impl Refusal {
         }
     }
 
+    /// The deadline has passed before records were accepted. Of those on their way into a
+    /// spool nothing is known.
+    pub(super) fn queued_late(may_be_spooled: bool) -> Self {
+        let message = match may_be_spooled {
+            true => "the spool was not written before the request's deadline",
+            false => "the service was not reached before the request's deadline",
+        };
+        Self {
+            in_doubt: may_be_spooled,
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
+        }
+    }
+
+    /// The deadline has passed before records were acknowledged.
+    pub(super) fn unacknowledged() -> Self {
+        let message = "no acknowledgement before the request's deadline; the records may be durable, or become so";
+        Self::new(StatusCode::GATEWAY_TIMEOUT, message).in_doubt()
+    }
+
+    pub(super) fn in_doubt(self) -> Self {
+        Self {
+            in_doubt: true,
+            ..self
+        }
+    }
+
     /// What the stream says.
     pub(super) fn of(error: &Error) -> Self {
         let status = match error.kind() {
@@ -75,6 +104,22 @@ impl Refusal {
             | ErrorKind::NotFound => StatusCode::BAD_GATEWAY,
         };
         Self::new(status, error.to_string())
+    }
+}
+
+impl From<NotAccepted> for Refusal {
+    fn from(why: NotAccepted) -> Self {
+        match why {
+            NotAccepted::Stream(error) => Self::of(&error),
+            NotAccepted::Spool(NotSpooled::Full) => {
+                let message = "as much lies in the spool as may";
+                Self::new(StatusCode::TOO_MANY_REQUESTS, message)
+            }
+            NotAccepted::Spool(NotSpooled::Failed(why)) => {
+                let message = format!("the spool cannot be written: {why}");
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
+            }
+        }
     }
 }
 
@@ -94,6 +139,7 @@ impl RowError {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
+        let reason = Reason(self.message.as_str().into());
         let mut body = json!({"error": self.message, "status_code": self.status.as_u16()});
         if !self.errors.is_empty() {
             body["errors"] = json!(self.errors);
@@ -101,7 +147,7 @@ impl IntoResponse for Refusal {
         if self.in_doubt {
             body["in_doubt"] = Value::Bool(true);
         }
-        let mut response = (self.status, Json(body)).into_response();
+        let mut response = (self.status, Extension(reason), Json(body)).into_response();
         if self.status == StatusCode::UNAUTHORIZED {
             let scheme = HeaderValue::from_static("Bearer");
             response

@@ -1,9 +1,95 @@
 //! The rows of a request's body: one JSON object, an array of them, or NDJSON.
 
-use axum::http::{HeaderMap, header};
+use axum::body::{Body, Bytes, HttpBody as _};
+use axum::http::{HeaderMap, StatusCode, header};
+use futures_util::StreamExt as _;
 use serde_json::value::RawValue;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, timeout_at};
 
-use super::answer::RowError;
+use super::answer::{Refusal, RowError};
+
+/// How much the bodies of all requests may be together.
+pub(super) struct Bodies {
+    room: Semaphore,
+    bytes_max: usize,
+}
+
+/// The body of a request, which has its room as long as this lives.
+pub(super) struct Read<'b> {
+    pub(super) bytes: Bytes,
+    _room: SemaphorePermit<'b>,
+}
+
+impl Bodies {
+    /// One may be so long, all together a few times that.
+    pub(super) fn new(bytes_max: usize) -> Self {
+        let all = bytes_max.saturating_mul(4).max(128 << 20);
+        Self {
+            room: Semaphore::new(all.min(Semaphore::MAX_PERMITS)),
+            bytes_max,
+        }
+    }
+
+    /// Reads a body within its limit and its deadline.
+    pub(super) async fn read(
+        &self,
+        headers: &HeaderMap,
+        body: Body,
+        deadline: Instant,
+    ) -> Result<Read<'_>, Refusal> {
+        let coding = headers.get(header::CONTENT_ENCODING);
+        if coding.is_some_and(|coding| coding != "identity") {
+            let message = "a body that is compressed is not taken";
+            return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
+        }
+        // What is announced has its room before it is read.
+        let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+        let mut room = self.room(announced)?;
+        let mut data = body.into_data_stream();
+        let mut parts: Vec<Bytes> = Vec::new();
+        let mut len = 0;
+        let late = |_| {
+            let message = "the body did not come before the request's deadline";
+            Refusal::new(StatusCode::REQUEST_TIMEOUT, message)
+        };
+        while let Some(part) = timeout_at(deadline, data.next()).await.map_err(late)? {
+            let part = part.map_err(|error| {
+                let message = format!("the body cannot be read: {error}");
+                Refusal::new(StatusCode::BAD_REQUEST, message)
+            })?;
+            len += part.len();
+            if len > room.num_permits() {
+                room.merge(self.room(len - room.num_permits())?);
+            }
+            if len > self.bytes_max {
+                return Err(self.too_long());
+            }
+            parts.push(part);
+        }
+        let bytes = match <[Bytes; 1]>::try_from(parts) {
+            Ok([one]) => one,
+            Err(parts) => parts.concat().into(),
+        };
+        Ok(Read { bytes, _room: room })
+    }
+
+    fn room(&self, bytes: usize) -> Result<SemaphorePermit<'_>, Refusal> {
+        if bytes > self.bytes_max {
+            return Err(self.too_long());
+        }
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        self.room.try_acquire_many(bytes).map_err(|_| {
+            let message = "the requests under way are too much at once";
+            Refusal::new(StatusCode::TOO_MANY_REQUESTS, message)
+        })
+    }
+
+    fn too_long(&self) -> Refusal {
+        let message = format!("the body is longer than {} bytes", self.bytes_max);
+        Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, message)
+    }
+}
 
 /// How a body is to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

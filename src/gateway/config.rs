@@ -15,12 +15,32 @@ use crate::sdk::TableProperties;
 pub struct Config {
     /// Where the service is.
     pub databricks: Databricks,
-    /// The tables by their keys, in the order of the file.
-    pub tables: Vec<(String, TableProperties)>,
+    /// The tables, in the order of the file.
+    pub tables: Vec<TableConfig>,
+}
+
+/// A table of the file.
+#[derive(Debug)]
+pub struct TableConfig {
+    /// Its place in URLs.
+    pub key: String,
+    /// What its records are.
+    pub record: Record,
+    /// The variable with the token that its callers must show.
+    pub token_env: Option<String>,
+}
+
+/// What a table's records are.
+#[derive(Debug)]
+pub enum Record {
+    /// What the file says.
+    Known(TableProperties),
+    /// What Unity Catalog says of the table of this name.
+    OfCatalog(String),
 }
 
 /// Where the service is.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Databricks {
     /// The Zerobus endpoint.
@@ -55,6 +75,8 @@ struct Given {
     /// A .proto file, beside the configuration, in place of `fields`.
     #[serde(default)]
     proto: Option<PathBuf>,
+    #[serde(default)]
+    token_env: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -93,9 +115,14 @@ impl Config {
                     "table \"{key}\": a key is part of a URL, expected letters, digits, _, - and ."
                 ));
             }
-            let properties = given.properties(dir);
-            let properties = properties.map_err(|why| format!("table \"{key}\": {why}"))?;
-            Ok((key, properties))
+            let token_env = given.token_env.clone();
+            let record = given.record(dir);
+            let record = record.map_err(|why| format!("table \"{key}\": {why}"))?;
+            Ok(TableConfig {
+                key,
+                record,
+                token_env,
+            })
         });
         Ok(Self {
             databricks: file.databricks,
@@ -105,30 +132,33 @@ impl Config {
 }
 
 impl Given {
-    fn properties(self, dir: &Path) -> Result<TableProperties, String> {
+    fn record(self, dir: &Path) -> Result<Record, String> {
+        let name = self.table_name;
         let message = self.message_name.as_deref();
-        match (self.fields, &self.proto) {
-            (Some(_), Some(_)) => Err("gives fields and proto, expected one of them".to_owned()),
+        let made = match (self.fields, &self.proto) {
+            (Some(_), Some(_)) => {
+                return Err("gives fields and proto, expected one of them".to_owned());
+            }
             (None, Some(proto)) => {
-                let made =
-                    TableProperties::from_proto_file(&self.table_name, dir.join(proto), message);
-                made.map_err(|e| e.to_string())
+                TableProperties::from_proto_file(&name, dir.join(proto), message)
             }
             (Some(fields), None) => {
                 Field::check(&fields)?;
+                let fields = fields.iter().map(Field::descriptor);
                 let descriptor = DescriptorProto {
                     name: Some(message.unwrap_or("Record").to_owned()),
-                    field: fields
-                        .iter()
-                        .map(Field::descriptor)
-                        .collect::<Result<_, _>>()?,
+                    field: fields.collect::<Result<_, _>>()?,
                     ..DescriptorProto::default()
                 };
-                let made = TableProperties::from_descriptor_proto(&self.table_name, descriptor);
-                made.map_err(|e| e.to_string())
+                TableProperties::from_descriptor_proto(&name, descriptor)
             }
-            (None, None) => Err("gives neither fields nor proto: what is a record?".to_owned()),
-        }
+            // A name that is none is found here, not by the catalog.
+            (None, None) => {
+                let named = TableProperties::json(&name).map_err(|e| e.to_string());
+                return named.map(|_| Record::OfCatalog(name));
+            }
+        };
+        made.map(Record::Known).map_err(|e| e.to_string())
     }
 }
 
@@ -265,7 +295,10 @@ mod tests {
                {"name": "b", "proto_type": "repeated int64", "field_num": 2}"#,
         )
         .unwrap();
-        let (key, table) = &config.tables[0];
+        let TableConfig { key, record, .. } = &config.tables[0];
+        let Record::Known(table) = record else {
+            panic!("{record:?}");
+        };
         assert_eq!(
             (key.as_str(), table.table_name().as_str()),
             ("one", "c.s.t")
@@ -273,6 +306,16 @@ mod tests {
         let descriptor = table.descriptor().unwrap();
         assert_eq!(descriptor.name(), "One");
         assert!(descriptor.get_field_by_name("b").unwrap().is_list());
+    }
+
+    #[test]
+    fn a_table_may_leave_its_record_to_the_catalog() {
+        let config = parsed(r#""one": {"table_name": "c.s.t", "token_env": "ONE"}"#).unwrap();
+        let TableConfig {
+            record, token_env, ..
+        } = &config.tables[0];
+        assert!(matches!(record, Record::OfCatalog(name) if name == "c.s.t"));
+        assert_eq!(token_env.as_deref(), Some("ONE"));
     }
 
     #[test]
@@ -288,10 +331,7 @@ mod tests {
                 ),
                 "table \"one\": field \"a\": type is \"int32\", proto_type says \"int64\"",
             ),
-            (
-                parsed(r#""one": {"table_name": "c.s.t"}"#),
-                "table \"one\": gives neither",
-            ),
+            (parsed(r#""one": {"table_name": "c.t"}"#), "table \"one\": "),
             (
                 parsed(r#""one": {"tabel_name": "c.s.t"}"#),
                 "unknown field `tabel_name`",

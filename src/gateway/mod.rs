@@ -2,54 +2,79 @@
 //!
 //! A table of the configuration has its routes and one stream, which is opened by its first
 //! record and stays open. A request's records are checked before any is accepted; then they are
-//! in the stream's hands, which sends them whatever becomes of the request.
+//! in the stream's hands, or in the spool's, which send them whatever becomes of the request.
 
 mod access;
 mod answer;
 mod body;
 pub mod config;
+mod docs;
+mod feed;
+mod health;
+mod letters;
+mod metrics;
+mod observe;
+mod openapi;
 mod routes;
+mod server;
+mod spool;
 mod table;
 
-use std::future::IntoFuture as _;
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use axum::body::Bytes;
 use futures_util::future::join_all;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
+use tokio::task::AbortHandle;
 
-use crate::report::write_line;
-use crate::sdk::{Credentials, Sdk};
+use crate::sdk::{Credentials, Sdk, TableProperties};
 pub use access::Token;
-use config::Config;
-use table::Table;
+use body::Bodies;
+use letters::DeadLetters;
+use metrics::Metrics;
+pub use spool::Unusable;
+use spool::{Left, Spools};
+use table::{Table, Upstream};
 
-/// What the gateway goes by, besides its configuration.
-#[derive(Clone)]
-pub struct Limits {
-    /// What callers must show to send anything; none: nothing.
+/// A table that nobody may use any more is looked at so often.
+const UNUSED_POLL: Duration = Duration::from_millis(50);
+
+/// What is served: it may be given anew while the gateway runs.
+pub struct Setup {
+    /// The tables, in their order.
+    pub tables: Vec<Served>,
+    /// Where their streams go.
+    pub sdk: Sdk,
+    /// By whose leave.
+    pub credentials: Credentials,
+}
+
+/// One table that is served.
+pub struct Served {
+    /// Its key: its place in URLs, letters, digits, `_`, `-` and `.`.
+    pub key: String,
+    /// Its name, and what its records are.
+    pub properties: TableProperties,
+    /// What callers must show to write to it; none: nothing.
     pub token: Option<Token>,
-    /// How long a request may take; at least as long a record may wait for its acknowledgement.
+}
+
+/// What the gateway goes by as long as it runs.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How long a request may take.
     pub deadline: Duration,
     /// The longest body of a request, in bytes.
     pub body_bytes_max: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            token: None,
-            deadline: Duration::from_secs(30),
-            body_bytes_max: 10 << 20,
-        }
-    }
-}
-
-/// What all requests share.
-struct Gateway {
-    tables: Vec<Arc<Table>>,
-    limits: Limits,
+    /// Where records go that the service refuses after they were accepted.
+    pub dead_letters: PathBuf,
+    /// Where accepted records lie until they are durable, and how many bytes there may be.
+    pub spool: Option<(PathBuf, u64)>,
+    /// Log each request, not only those that fail on the gateway's side.
+    pub log_requests: bool,
 }
 
 /// Whether the gateway is to end.
@@ -63,67 +88,291 @@ pub enum Ending {
     Now,
 }
 
-/// Serves until it is to end. Then no request is taken any more; those under way are answered,
-/// within the deadline of requests, and the streams flushed and closed.
-///
-/// # Errors
-/// The listener fails; or streams that did not close, each with its table and why.
-pub async fn serve(
-    listener: TcpListener,
-    config: Config,
-    sdk: Sdk,
-    credentials: Credentials,
-    limits: Limits,
-    ending: watch::Receiver<Ending>,
-) -> Result<(), Vec<String>> {
-    let tables = config.tables.into_iter().map(|(key, properties)| {
-        let table = Table::new(key, properties, sdk.clone(), credentials.clone());
-        Arc::new(table)
-    });
-    let deadline = limits.deadline;
-    let gateway = Arc::new(Gateway {
-        tables: tables.collect(),
-        limits,
-    });
-    let routes = routes::routes(Arc::clone(&gateway));
-    let served = axum::serve(listener, routes).with_graceful_shutdown(soon(ending.clone()));
-    let late = async {
-        // Whoever takes longer to send a request than it may take is not waited for.
-        soon(ending.clone()).await;
-        let _ = tokio::time::timeout(deadline, now(ending.clone())).await;
-    };
-    let served = tokio::select! {
-        served = served.into_future() => served,
-        () = late => Ok(()),
-    };
-    let mut failures: Vec<String> = Vec::new();
-    if let Err(error) = served {
-        failures.push(format!("cannot serve: {error}"));
-    }
-    for table in &gateway.tables {
-        let left = table.outstanding().await;
-        if left > 0 {
-            write_line(&format!("table \"{}\": flushing {left} records", table.key));
+/// What all requests share.
+pub struct Gateway {
+    current: RwLock<Arc<Tables>>,
+    /// Tables that are not served any more, and have something to send.
+    retired: Mutex<Vec<Entry>>,
+    options: Options,
+    metrics: Metrics,
+    letters: Arc<DeadLetters>,
+    bodies: Bodies,
+    spools: Option<Arc<Spools>>,
+}
+
+/// The tables that are served now.
+struct Tables {
+    entries: Vec<Entry>,
+    upstream: Upstream,
+    openapi: Bytes,
+}
+
+/// A table and who uses it.
+#[derive(Clone)]
+struct Entry {
+    table: Arc<Table>,
+    token: Option<Token>,
+    /// Each request has one more of it.
+    user: Arc<()>,
+    feeder: Option<AbortHandle>,
+}
+
+impl Entry {
+    /// Waits until no request uses the table. None outlives its deadline.
+    async fn unused(&self) {
+        // This one, and that of the list.
+        while Arc::strong_count(&self.user) > 2 {
+            tokio::time::sleep(UNUSED_POLL).await;
         }
     }
-    let closing = gateway.tables.iter().map(|table| async {
-        let closed = tokio::select! {
-            closed = table.close() => closed.map_err(|e| e.to_string()),
-            () = now(ending.clone()) => Err("not flushed, since it was to end at once".to_owned()),
+
+    async fn close(&self, patience: Duration) -> Result<(), String> {
+        let closed = self.table.close(patience).await;
+        if let Some(feeder) = &self.feeder {
+            feeder.abort();
+        }
+        closed.map_err(|e| e.to_string())
+    }
+}
+
+impl Gateway {
+    /// Makes one, and takes what another process has left in the spool.
+    ///
+    /// # Errors
+    /// The spool cannot be used.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn new(setup: Setup, options: Options) -> Result<Arc<Self>, Unusable> {
+        let (spools, mut left) = match &options.spool {
+            Some((dir, bytes_max)) => {
+                let (spools, left) = Spools::open(dir, *bytes_max)?;
+                (Some(Arc::new(spools)), left)
+            }
+            None => (None, Vec::new()),
         };
-        let left = table.outstanding().await;
-        closed.map_err(|why| match left {
-            0 => format!("table \"{}\": {why}", table.key),
-            left => format!(
-                "table \"{}\": {why}; {left} records are in doubt",
-                table.key
-            ),
+        let Setup {
+            tables,
+            sdk,
+            credentials,
+        } = setup;
+        let upstream = Upstream { sdk, credentials };
+        let mut gateway = Self {
+            current: RwLock::new(Arc::new(Tables {
+                entries: Vec::new(),
+                upstream: upstream.clone(),
+                openapi: openapi::document(&tables),
+            })),
+            retired: Mutex::default(),
+            metrics: Metrics::new(),
+            letters: Arc::new(DeadLetters::new(options.dead_letters.clone())),
+            bodies: Bodies::new(options.body_bytes_max),
+            options,
+            spools,
+        };
+        let mut entries = Vec::new();
+        for served in tables {
+            let its = left
+                .iter()
+                .position(|l| l.is_of(&served.key, &served.properties));
+            let its = its.map(|index| left.remove(index));
+            let entry = gateway.entry(served, &upstream, its);
+            entries.push(entry.map_err(Unusable::Other)?);
+        }
+        let mut retired = Vec::new();
+        // Its configuration has changed since: what is left goes where it was to go.
+        for left in left {
+            let properties = left.properties();
+            let properties = properties.map_err(|why| {
+                Unusable::Other(format!("what is left of table \"{}\": {why}", left.key()))
+            })?;
+            let served = Served {
+                key: left.key().to_owned(),
+                properties,
+                token: None,
+            };
+            let entry = gateway.entry(served, &upstream, Some(left));
+            retired.push(entry.map_err(Unusable::Other)?);
+        }
+        gateway.retired = Mutex::new(retired);
+        gateway.current = RwLock::new(Arc::new(Tables {
+            openapi: gateway.tables().openapi.clone(),
+            entries,
+            upstream,
+        }));
+        Ok(Arc::new(gateway))
+    }
+
+    fn entry(
+        &self,
+        served: Served,
+        upstream: &Upstream,
+        left: Option<Left>,
+    ) -> Result<Entry, String> {
+        let Served {
+            key,
+            properties,
+            token,
+        } = served;
+        if let Some(left) = &left {
+            let (records, table) = (left.records, &key);
+            tracing::info!(
+                table,
+                "{records} records are left in the spool and are sent now"
+            );
+        }
+        let spool = self
+            .spools
+            .as_ref()
+            .map(|s| s.spool(&key, &properties, left));
+        let spool = spool.transpose().map_err(|e| format!("the spool: {e}"))?;
+        let (upstream, letters) = (upstream.clone(), &self.letters);
+        let table = Table::new(key, properties, upstream, spool, letters, &self.metrics);
+        let table = Arc::new(table);
+        let feeder = table.spool.clone().map(|spool| {
+            let feeding = feed::feed(Arc::clone(&table), spool);
+            tokio::spawn(feeding).abort_handle()
+        });
+        Ok(Entry {
+            table,
+            token,
+            user: Arc::default(),
+            feeder,
         })
-    });
-    failures.extend(join_all(closing).await.into_iter().filter_map(Result::err));
-    match failures.is_empty() {
-        true => Ok(()),
-        false => Err(failures),
+    }
+
+    fn tables(&self) -> Arc<Tables> {
+        // It is replaced as a whole.
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&current)
+    }
+
+    fn retired(&self) -> Vec<Entry> {
+        let retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        retired.clone()
+    }
+
+    /// Serves other tables from now on. One that is what it was keeps its stream; of one that
+    /// is not, what was accepted is sent as it was to be.
+    ///
+    /// # Errors
+    /// A spool cannot be made; nothing has changed.
+    fn reload(self: &Arc<Self>, setup: Setup) -> Result<(), String> {
+        let before = self.tables();
+        let upstream = Upstream {
+            sdk: setup.sdk,
+            credentials: setup.credentials,
+        };
+        let openapi = openapi::document(&setup.tables);
+        let is_same = upstream == before.upstream;
+        let kept = |served: &Served| {
+            let same = before.entries.iter().find(|e| e.table.is(served));
+            same.filter(|_| is_same).cloned()
+        };
+        let mut entries = Vec::new();
+        for served in setup.tables {
+            entries.push(match kept(&served) {
+                Some(entry) => Entry {
+                    token: served.token,
+                    ..entry
+                },
+                None => self.entry(served, &upstream, None)?,
+            });
+        }
+        let is_kept = |entry: &Entry| entries.iter().any(|e| Arc::ptr_eq(&e.table, &entry.table));
+        let gone = before.entries.iter().filter(|entry| !is_kept(entry));
+        let gone: Vec<_> = gone.cloned().collect();
+        let count = entries.len();
+        let tables = Tables {
+            entries,
+            upstream,
+            openapi,
+        };
+        let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        retired.extend(gone.iter().cloned());
+        drop(retired);
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        *current = Arc::new(tables);
+        drop(current);
+        tracing::info!("serving {count} tables");
+        for entry in gone {
+            let table = &entry.table.key;
+            tracing::info!(
+                table,
+                "it has changed or gone; what was accepted is sent as it was to be"
+            );
+            self.see_off(entry);
+        }
+        Ok(())
+    }
+
+    /// Sends what a table has that is not served any more, in the background.
+    fn see_off(self: &Arc<Self>, entry: Entry) {
+        let gateway = Arc::clone(self);
+        tokio::spawn(async move {
+            entry.unused().await;
+            let table = &entry.table.key;
+            match entry.close(Duration::MAX).await {
+                Ok(()) => tracing::info!(table, "all that was accepted before is durable"),
+                Err(error) => tracing::error!(table, error, "not all that was accepted is durable"),
+            }
+            let retired = &gateway.retired;
+            let mut retired = retired.lock().unwrap_or_else(PoisonError::into_inner);
+            retired.retain(|other| !Arc::ptr_eq(&other.table, &entry.table));
+        });
+    }
+
+    /// Serves until it is to end. Then no request is taken any more; those under way are
+    /// answered, within the deadline of requests, and the streams flushed and closed.
+    ///
+    /// # Errors
+    /// Streams that did not close, each with its table and why.
+    pub async fn serve(
+        self: Arc<Self>,
+        listener: TcpListener,
+        mut setups: mpsc::Receiver<Setup>,
+        ending: watch::Receiver<Ending>,
+    ) -> Result<(), Vec<String>> {
+        let patience = self.options.deadline;
+        let routes = routes::routes(Arc::clone(&self));
+        self.retired()
+            .into_iter()
+            .for_each(|entry| self.see_off(entry));
+        let reloading = async {
+            while let Some(setup) = setups.recv().await {
+                if let Err(error) = self.reload(setup) {
+                    tracing::error!(error, "serving as before");
+                }
+            }
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = server::serve(listener, routes, patience, ending.clone()) => {}
+            () = reloading => {}
+        }
+        let mut entries = self.tables().entries.clone();
+        entries.extend(self.retired());
+        let closing = entries.iter().map(|entry| async {
+            let table = &entry.table;
+            let left = table.outstanding();
+            if left > 0 {
+                tracing::info!(table = table.key, "flushing {left} records");
+            }
+            let closed = tokio::select! {
+                closed = entry.close(patience) => closed,
+                () = now(ending.clone()) => Err("not flushed, since it was to end at once".to_owned()),
+            };
+            closed.map_err(|why| match table.outstanding() {
+                0 => format!("table \"{}\": {why}", table.key),
+                left => format!("table \"{}\": {why}; {left} records are in doubt", table.key),
+            })
+        });
+        let failures = join_all(closing).await;
+        let failures: Vec<_> = failures.into_iter().filter_map(Result::err).collect();
+        match failures.is_empty() {
+            true => Ok(()),
+            false => Err(failures),
+        }
     }
 }
 

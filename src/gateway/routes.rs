@@ -2,21 +2,23 @@
 
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes, HttpBody as _, to_bytes};
+use axum::body::Body;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router, middleware};
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
-use super::Gateway;
 use super::answer::{Refusal, RowError};
 use super::body::{Form, rows};
+use super::health::{Health, Status};
+use super::observe::{Noted, observe};
 use super::table::Table;
-use crate::sdk::{ErrorKind, StreamState};
+use super::{Entry, Gateway, docs, metrics};
+use crate::sdk::ErrorKind;
 use crate::transcode::Reason;
 
 /// So many bad rows of a request are told.
@@ -24,17 +26,44 @@ const ERRORS_TOLD_MAX: usize = 100;
 
 impl Gateway {
     /// The table that a path names.
-    fn table(&self, key: Key) -> Result<&Table, Refusal> {
+    fn entry_of(&self, key: Key) -> Result<Entry, Refusal> {
         let Path(key) = key.map_err(|e| Refusal::new(e.status(), e.body_text()))?;
-        let found = self.tables.iter().find(|table| table.key == key);
-        let table = found.ok_or_else(|| Refusal::unknown_table(&key))?;
-        Ok(table)
+        let tables = self.tables();
+        let found = tables.entries.iter().find(|entry| entry.table.key == key);
+        found.cloned().ok_or_else(|| Refusal::unknown_table(&key))
     }
 
-    /// Lets a request in that changes something.
-    fn admit(&self, headers: &HeaderMap) -> Result<(), Refusal> {
-        let token = self.limits.token.as_ref();
-        token.map_or(Ok(()), |token| token.check(headers))
+    /// The table that a path names, for somebody who may write to it.
+    fn admitted(&self, key: Key, headers: &HeaderMap) -> Result<Entry, Refusal> {
+        let entry = self.entry_of(key);
+        match &entry {
+            Ok(Entry {
+                token: Some(token), ..
+            }) => token.check(headers)?,
+            Ok(Entry { token: None, .. }) => same_origin(headers)?,
+            Err(_) => {}
+        }
+        entry
+    }
+}
+
+/// Where no token is asked for, a page from elsewhere might write through the browser of
+/// somebody who may.
+fn same_origin(headers: &HeaderMap) -> Result<(), Refusal> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let Some(origin) = headers.get(header::ORIGIN) else {
+        return Ok(());
+    };
+    let origin = origin
+        .to_str()
+        .ok()
+        .and_then(|origin| origin.split_once("://"));
+    match (origin, text(header::HOST)) {
+        (Some((_, origin)), Some(host)) if origin.eq_ignore_ascii_case(host) => Ok(()),
+        _ => {
+            let message = "a page of another origin may not write here, as no token is asked for";
+            Err(Refusal::new(StatusCode::FORBIDDEN, message))
+        }
     }
 }
 
@@ -51,17 +80,37 @@ pub(super) fn routes(gateway: Arc<Gateway>) -> Router {
         .route("/health/{key}", get(table_health))
         .route("/ingest/{key}", post(ingest))
         .route("/flush/{key}", post(flush))
+        .route("/metrics", get(figures))
+        .route("/openapi.json", get(openapi))
+        .merge(docs::routes())
         .fallback(|uri: Uri| async move {
             Refusal::new(StatusCode::NOT_FOUND, format!("there is no {}", uri.path()))
         })
         .method_not_allowed_fallback(|| async {
             Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "this takes another method")
         })
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&gateway),
+            observe,
+        ))
         .with_state(gateway)
 }
 
+async fn openapi(State(gateway): Shared) -> Response {
+    let json = [(header::CONTENT_TYPE, "application/json")];
+    (json, gateway.tables().openapi.clone()).into_response()
+}
+
+async fn figures(State(gateway): Shared) -> Response {
+    let text = [(header::CONTENT_TYPE, metrics::CONTENT_TYPE)];
+    let tables = gateway.tables();
+    let tables: Vec<_> = tables.entries.iter().map(|e| e.table.health()).collect();
+    (text, gateway.metrics.text(&tables)).into_response()
+}
+
 async fn root(State(gateway): Shared) -> Json<Value> {
-    let keys = || gateway.tables.iter().map(|table| table.key.as_str());
+    let tables = gateway.tables();
+    let keys = || tables.entries.iter().map(|entry| entry.table.key.as_str());
     let endpoints = |key: &str| {
         json!({
             "ingest": format!("/ingest/{key}"),
@@ -76,56 +125,36 @@ async fn root(State(gateway): Shared) -> Json<Value> {
         "version": env!("CARGO_PKG_VERSION"),
         "tables": keys().collect::<Vec<_>>(),
         "endpoints": endpoints,
+        "documentation": "/docs",
     }))
 }
 
-/// What is told of a table's stream, and whether it is well.
-async fn told(table: &Table) -> (Value, bool) {
-    let stream = table.active().await;
-    let status = match stream.as_ref().map(|stream| stream.state()) {
-        None | Some(StreamState::Opened | StreamState::Flushing | StreamState::Closed) => "healthy",
-        Some(StreamState::Uninitialized | StreamState::Recovering) => "recovering",
-        Some(StreamState::Failed) => "failed",
-    };
-    let told = json!({
-        "table": table.key,
-        "table_name": table.properties.table_name(),
-        "stream_active": stream.as_ref().is_some_and(|stream| {
-            !matches!(stream.state(), StreamState::Uninitialized | StreamState::Failed)
-        }),
-        "status": status,
-        "unacknowledged": stream.map_or(0, |stream| stream.outstanding()),
-    });
-    (told, status != "failed")
-}
-
-fn healthy(is: bool) -> StatusCode {
-    match is {
-        true => StatusCode::OK,
-        false => StatusCode::SERVICE_UNAVAILABLE,
+fn well(status: Status) -> StatusCode {
+    match status {
+        Status::Healthy | Status::Recovering => StatusCode::OK,
+        Status::Failed => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 
 async fn health(State(gateway): Shared) -> Response {
-    let (mut tables, mut active, mut worst) = (Vec::new(), 0, "healthy");
-    for table in &gateway.tables {
-        let (told, _) = told(table).await;
-        active += u32::from(told["stream_active"] == true);
-        worst = match (worst, told["status"].as_str()) {
-            ("failed", _) | (_, Some("failed")) => "failed",
-            ("recovering", _) | (_, Some("recovering")) => "recovering",
-            _ => worst,
-        };
-        tables.push(told);
+    let of = |entries: &[Entry]| -> Vec<Health> {
+        entries.iter().map(|entry| entry.table.health()).collect()
+    };
+    let tables = of(&gateway.tables().entries);
+    let worst = tables.iter().map(|health| health.status).max();
+    let worst = worst.unwrap_or(Status::Healthy);
+    let active = tables.iter().filter(|health| health.stream_active).count();
+    let mut body = json!({"status": worst, "active_streams": active, "tables": tables});
+    let retired = of(&gateway.retired());
+    if !retired.is_empty() {
+        body["retired"] = json!(retired);
     }
-    let body = json!({"status": worst, "active_streams": active, "tables": tables});
-    (healthy(worst != "failed"), Json(body)).into_response()
+    (well(worst), Json(body)).into_response()
 }
 
 async fn table_health(State(gateway): Shared, key: Key) -> Answer {
-    let table = gateway.table(key)?;
-    let (told, is_well) = told(table).await;
-    Ok((healthy(is_well), Json(told)).into_response())
+    let health = gateway.entry_of(key)?.table.health();
+    Ok((well(health.status), Json(health)).into_response())
 }
 
 /// What a request asks for beside its rows.
@@ -165,38 +194,64 @@ impl Wishes {
     }
 }
 
+/// What an answer leaves for the log and the figures.
+type Marked = (Extension<Noted>, Answer);
+
+fn marked(table: &str, records: usize, answer: Answer) -> Marked {
+    let table = table.to_owned();
+    (Extension(Noted { table, records }), answer)
+}
+
 async fn ingest(
     State(gateway): Shared,
     key: Key,
     pairs: Pairs,
     headers: HeaderMap,
     body: Body,
+) -> Marked {
+    let entry = match gateway.admitted(key, &headers) {
+        Ok(entry) => entry,
+        Err(refusal) => return marked("", 0, Err(refusal)),
+    };
+    let mut accepted = 0;
+    let table = &entry.table;
+    let answer = ingest_into(&gateway, table, pairs, &headers, body, &mut accepted).await;
+    marked(&table.key, accepted, answer)
+}
+
+/// Takes a request's records; `accepted` tells how many.
+async fn ingest_into(
+    gateway: &Gateway,
+    table: &Table,
+    pairs: Pairs,
+    headers: &HeaderMap,
+    body: Body,
+    accepted: &mut usize,
 ) -> Answer {
-    let deadline = Instant::now() + gateway.limits.deadline;
-    gateway.admit(&headers)?;
-    let table = gateway.table(key)?;
+    let deadline = Instant::now() + gateway.options.deadline;
     let wishes = Wishes::of(pairs)?;
-    let body = read(&headers, body, gateway.limits.body_bytes_max, deadline).await?;
-    let given = rows(&body, Form::of(&headers)).map_err(|e| Refusal::of_rows(vec![e]))?;
-    let (records, errors) = encoded(table, &given);
+    let body = gateway.bodies.read(headers, body, deadline).await?;
+    let given = rows(&body.bytes, Form::of(headers)).map_err(|e| Refusal::of_rows(vec![e]))?;
+    let Encoded {
+        records,
+        rows,
+        errors,
+    } = encoded(table, &given);
     if (!errors.is_empty() && !wishes.partial) || records.is_empty() {
         return Err(Refusal::of_rows(errors));
     }
-    let late = |_| {
-        let message = "the service was not reached before the request's deadline";
-        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, message)
-    };
-    let stream = timeout_at(deadline, table.stream()).await.map_err(late)?;
-    let stream = stream.map_err(|e| Refusal::of(&e))?;
-    let offsets = stream.try_ingest_all(&records);
-    let offsets = offsets.map_err(|e| Refusal::of(&e))?;
     let (status, word, done) = match wishes.wait_for_ack {
-        false => (StatusCode::ACCEPTED, "queued", "accepted, not durable yet"),
+        false => {
+            let queued = timeout_at(deadline, table.queue(&records)).await;
+            queued.map_err(|_| Refusal::queued_late(table.spool.is_some()))??;
+            (StatusCode::ACCEPTED, "queued", "accepted, not durable yet")
+        }
         true => {
-            durable(deadline, stream.settle(offsets)).await?;
+            durable(table, &records, &rows, deadline).await?;
             (StatusCode::OK, "success", "durable")
         }
     };
+    *accepted = records.len();
     let records = match records.len() {
         1 => "1 record is".to_owned(),
         count => format!("{count} records are"),
@@ -213,96 +268,100 @@ async fn ingest(
     Ok((status, Json(answer)).into_response())
 }
 
-/// The body of a request, within its limit and its deadline.
-async fn read(
-    headers: &HeaderMap,
-    body: Body,
-    limit: usize,
-    deadline: Instant,
-) -> Result<Bytes, Refusal> {
-    let coding = headers.get(header::CONTENT_ENCODING);
-    if coding.is_some_and(|coding| coding != "identity") {
-        let message = "a body that is compressed is not taken";
-        return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
-    }
-    let too_long = || {
-        let message = format!("the body is longer than {limit} bytes");
-        Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, message)
-    };
-    if body.size_hint().lower() > limit as u64 {
-        return Err(too_long());
-    }
-    match timeout_at(deadline, to_bytes(body, limit)).await {
-        Ok(Ok(body)) => Ok(body),
-        Ok(Err(error)) if is_limit(&error) => Err(too_long()),
-        Ok(Err(error)) => {
-            let message = format!("the body cannot be read: {error}");
-            Err(Refusal::new(StatusCode::BAD_REQUEST, message))
-        }
-        Err(_) => {
-            let message = "the body did not come before the request's deadline";
-            Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, message))
-        }
-    }
+/// The records of a request, the row of each, and what is wrong with rows that make none.
+struct Encoded {
+    records: Vec<Vec<u8>>,
+    rows: Vec<usize>,
+    errors: Vec<RowError>,
 }
 
-/// Whether a body was cut off at its limit.
-fn is_limit(error: &axum::Error) -> bool {
-    let source = std::error::Error::source(error);
-    source.is_some_and(|source| source.to_string().contains("length limit exceeded"))
-}
-
-/// The records of rows, and what is wrong with those that make none.
-fn encoded(table: &Table, rows: &[&str]) -> (Vec<Vec<u8>>, Vec<RowError>) {
-    let (mut records, mut errors) = (Vec::new(), Vec::new());
-    for (index, row) in rows.iter().enumerate() {
+fn encoded(table: &Table, given: &[&str]) -> Encoded {
+    let (mut records, mut rows, mut errors) = (Vec::new(), Vec::new(), Vec::new());
+    for (index, row) in given.iter().enumerate() {
         let told = |reason: Reason| RowError {
             index,
             field: reason.field,
             message: reason.message,
         };
         match table.encode(row) {
-            Ok(record) => records.push(record),
-            Err(_) if errors.len() >= ERRORS_TOLD_MAX => {}
-            Err(reasons) => errors.extend(reasons.into_iter().map(told)),
+            Ok(record) => {
+                records.push(record);
+                rows.push(index);
+            }
+            Err(reasons) => {
+                table.figures.invalid.inc();
+                if errors.len() < ERRORS_TOLD_MAX {
+                    errors.extend(reasons.into_iter().map(told));
+                }
+            }
         }
     }
-    (records, errors)
+    Encoded {
+        records,
+        rows,
+        errors,
+    }
 }
 
-/// Waits for records that were accepted.
+/// Sends records and waits until they are durable.
 async fn durable(
+    table: &Table,
+    records: &[Vec<u8>],
+    rows: &[usize],
     deadline: Instant,
-    settled: impl Future<Output = Result<(), crate::sdk::Error>>,
 ) -> Result<(), Refusal> {
-    let refusal = match timeout_at(deadline, settled).await {
-        Ok(Ok(())) => return Ok(()),
-        // The service's word on the records themselves.
-        Ok(Err(error)) if error.kind() == ErrorKind::Refused => {
-            return Err(Refusal::new(StatusCode::BAD_REQUEST, error.to_string()));
+    let sent = timeout_at(deadline, table.send(records)).await;
+    let sent = sent.map_err(|_| Refusal::queued_late(false))?;
+    let (stream, offsets) = sent.map_err(|e| Refusal::of(&e))?;
+    let first = offsets.start;
+    let settled = timeout_at(deadline, stream.settle(offsets)).await;
+    let settled = settled.map_err(|_| Refusal::unacknowledged())?;
+    let refused = settled.map_err(|e| Refusal::of(&e).in_doubt())?;
+    if refused.is_empty() {
+        return Ok(());
+    }
+    // The service's word on the records themselves.
+    let others = records.len() - refused.len();
+    let told = refused.into_iter().take(ERRORS_TOLD_MAX);
+    let errors = told.map(|(offset, error)| {
+        let record = usize::try_from(offset - first).unwrap_or(usize::MAX);
+        RowError {
+            index: rows.get(record).copied().unwrap_or(record),
+            field: None,
+            message: format!("the service refused it: {error}"),
         }
-        Ok(Err(error)) => Refusal::of(&error),
-        Err(_) => {
-            let message = "no acknowledgement before the request's deadline; the records may be durable, or become so";
-            Refusal::new(StatusCode::GATEWAY_TIMEOUT, message)
-        }
-    };
-    Err(Refusal {
-        in_doubt: true,
-        ..refusal
-    })
+    });
+    let mut refusal = Refusal::of_rows(errors.collect());
+    if others > 0 {
+        refusal.message += &format!("; the other {others} records are durable");
+    }
+    Err(refusal)
 }
 
-async fn flush(State(gateway): Shared, key: Key, headers: HeaderMap) -> Answer {
-    let deadline = Instant::now() + gateway.limits.deadline;
-    gateway.admit(&headers)?;
-    let table = gateway.table(key)?;
+async fn flush(State(gateway): Shared, key: Key, headers: HeaderMap) -> Marked {
+    let deadline = Instant::now() + gateway.options.deadline;
+    let entry = match gateway.admitted(key, &headers) {
+        Ok(entry) => entry,
+        Err(refusal) => return marked("", 0, Err(refusal)),
+    };
+    let table = &entry.table;
     let answer = |status: &str, message: &str| {
         Ok(Json(json!({"status": status, "table": table.key, "message": message})).into_response())
     };
-    let Some(stream) = table.active().await else {
-        return answer("no_active_stream", "nothing was ingested yet");
+    let flushed = match timeout_at(deadline, table.flush()).await {
+        Ok(Ok(true)) => answer("success", "all records that were accepted are durable"),
+        Ok(Ok(false)) => answer("no_active_stream", "nothing was ingested yet"),
+        Ok(Err(error)) => {
+            let refusal = Refusal::of(&error);
+            // What was refused is settled, whatever else there is.
+            let is_in_doubt = error.kind() != ErrorKind::Refused;
+            Err(if is_in_doubt {
+                refusal.in_doubt()
+            } else {
+                refusal
+            })
+        }
+        Err(_) => Err(Refusal::unacknowledged()),
     };
-    durable(deadline, stream.flush()).await?;
-    answer("success", "all records that were accepted are durable")
+    marked(&table.key, 0, flushed)
 }

@@ -29,7 +29,7 @@ pub fn message_name(table: &TableName) -> String {
 ///
 /// # Errors
 /// Columns that no field fills, each with the reason.
-fn message_of_table(
+pub(crate) fn message_of_table(
     table: &TableName,
     columns: &[Column],
 ) -> Result<MessageDescriptor, SchemaError> {

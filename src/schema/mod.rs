@@ -21,6 +21,7 @@ mod values;
 
 pub use compile::{Declared, ProtoSource};
 pub use from_table::message_name;
+pub(crate) use from_table::message_of_table;
 pub use hints::column_type;
 pub use plan::RecordPlan;
 pub use planner::{COLUMNS_MAX, DEPTH_MAX, FIELDS_MAX};

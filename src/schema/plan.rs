@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 /// Everything known of a record before the first row is read.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct RecordPlan {
     /// The message's name without its package.
     pub name: String,
@@ -21,7 +21,7 @@ pub struct RecordPlan {
 }
 
 /// A message at one place of the record.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct MessagePlan {
     /// The full name, for errors.
     pub name: String,
@@ -36,7 +36,7 @@ pub struct MessagePlan {
 }
 
 /// A field of a message.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct FieldPlan {
     /// The name in the .proto file, which is the column's name.
     pub name: String,
@@ -136,7 +136,7 @@ pub enum Scalar {
 }
 
 /// An enum type.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct EnumPlan {
     /// The full name, for errors.
     pub name: String,

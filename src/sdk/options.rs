@@ -4,7 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "gateway")]
+use super::Unacknowledged;
 use super::{Credentials, Error};
+#[cfg(feature = "gateway")]
+use crate::protocol::Batch;
 use crate::protocol::Config;
 
 /// Longer times are as good as for ever, and can be added to the clock.
@@ -15,6 +19,8 @@ const REFUSALS_MAX: u32 = 10_000;
 
 type OnAck = Arc<dyn Fn(AckResponse) + Send + Sync>;
 type OnError = Arc<dyn Fn(i64, &Error) + Send + Sync>;
+#[cfg(feature = "gateway")]
+type OnRefused = Arc<dyn Fn(&Unacknowledged, &Error) + Send + Sync>;
 
 /// What an acknowledgement says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +83,8 @@ pub struct StreamOptions {
     pub linger_ms: u64,
     pub(super) on_ack: Option<OnAck>,
     pub(super) on_error: Option<OnError>,
+    #[cfg(feature = "gateway")]
+    pub(super) on_refused: Option<OnRefused>,
 }
 
 impl Default for StreamOptions {
@@ -95,6 +103,8 @@ impl Default for StreamOptions {
             linger_ms: 2,
             on_ack: None,
             on_error: None,
+            #[cfg(feature = "gateway")]
+            on_refused: None,
         }
     }
 }
@@ -155,6 +165,26 @@ impl StreamOptions {
     ) -> Self {
         self.on_error = Some(Arc::new(callback));
         self
+    }
+
+    /// Calls this for each record that the service refuses, before anybody is told that it is
+    /// settled. The stream waits for it.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn refused_callback(
+        mut self,
+        callback: impl Fn(&Unacknowledged, &Error) + Send + Sync + 'static,
+    ) -> Self {
+        self.on_refused = Some(Arc::new(callback));
+        self
+    }
+
+    /// Tells whoever wants to know at once of what was refused.
+    #[cfg(feature = "gateway")]
+    pub(super) fn tell_refused(&self, batch: &Batch, error: &Error) {
+        if let Some(callback) = &self.on_refused {
+            let items = super::unacknowledged::items(batch);
+            items.iter().for_each(|item| callback(item, error));
+        }
     }
 
     pub(super) fn flush_timeout(&self) -> Duration {

@@ -51,6 +51,15 @@ impl Refusals {
             .map(|(_, (item, _))| item.clone())
     }
 
+    /// What was refused of these offsets, in order.
+    #[cfg(feature = "gateway")]
+    pub(super) fn of(&self, offsets: Range<u64>) -> Vec<(u64, Error)> {
+        let refused = self.by_offset.range(offsets);
+        refused
+            .map(|(offset, (_, error))| (*offset, error.clone()))
+            .collect()
+    }
+
     /// The error that refusals of these offsets make.
     pub(super) fn check(&self, offsets: Range<u64>) -> Result<(), Error> {
         let mut refused = self.by_offset.range(offsets);

@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 
 use super::record::Encoding;
 use super::stream::{Origin, Stream};
-use super::{Credentials, Error, ErrorKind, StreamOptions, TableProperties};
+use super::{Credentials, Error, ErrorKind, StreamOptions, TableProperties, table};
 use crate::client::url::{self, Url};
 use crate::client::{Connector, Network, Proxies, Target, TokenSource, Tokens, WorkspaceId};
 use crate::error::Failure;
@@ -41,6 +41,13 @@ struct Shares {
     credentials: Credentials,
     table: TableName,
     tokens: Arc<Tokens>,
+}
+
+impl PartialEq for Sdk {
+    /// Whether one is a clone of the other.
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.service, &other.service)
+    }
 }
 
 impl Sdk {
@@ -167,6 +174,47 @@ impl Sdk {
         unfinished.finish()
     }
 
+    /// The table as Unity Catalog knows it: one attempt. A record has a field for each of its
+    /// columns.
+    ///
+    /// # Errors
+    /// The catalog cannot be reached, or refuses; columns that no field fills;
+    /// [`ErrorKind::Settings`] for a name that is none, or without a workspace's URL.
+    pub async fn fetch_table(
+        &self,
+        credentials: &Credentials,
+        table_name: &str,
+    ) -> Result<TableProperties, Error> {
+        let name = table::name(table_name)?;
+        let mut tokens = self.token_source(credentials, &name)?;
+        let fetched = tokens.fetch_table().await;
+        let fetched = fetched.map_err(|fault| Error::of_fault(&fault))?;
+        TableProperties::of_columns(name, &fetched.columns)
+    }
+
+    fn token_source(
+        &self,
+        credentials: &Credentials,
+        table: &TableName,
+    ) -> Result<TokenSource, Error> {
+        let service = &*self.service;
+        if service.workspace.is_none() && credentials.needs_workspace() {
+            return Err(Error::hinting(
+                ErrorKind::Settings,
+                "no workspace URL is given, which hands out tokens",
+                Some("give SdkBuilder::workspace_url"),
+            ));
+        }
+        let tokens = TokenSource::new(
+            service.workspace.as_ref().map(|url| url.text.as_str()),
+            service.workspace_id.clone(),
+            table,
+            credentials.clone(),
+            &service.network,
+        );
+        tokens.map_err(|fault| of_settings(&fault))
+    }
+
     fn tokens(&self, origin: &Origin) -> Result<Arc<Tokens>, Error> {
         let Origin {
             credentials, table, ..
@@ -183,21 +231,7 @@ impl Sdk {
         if let Some(shared) = shared {
             return Ok(Arc::clone(&shared.tokens));
         }
-        if service.workspace.is_none() && credentials.needs_workspace() {
-            return Err(Error::hinting(
-                ErrorKind::Settings,
-                "no workspace URL is given, which hands out tokens",
-                Some("give SdkBuilder::workspace_url"),
-            ));
-        }
-        let tokens = TokenSource::new(
-            service.workspace.as_ref().map(|url| url.text.as_str()),
-            service.workspace_id.clone(),
-            table.name(),
-            credentials.clone(),
-            &service.network,
-        );
-        let tokens = tokens.map_err(|fault| of_settings(&fault))?;
+        let tokens = self.token_source(credentials, table.name())?;
         let tokens = Arc::new(Tokens::new(tokens));
         if sources.len() == SOURCES_MAX {
             sources.remove(0);

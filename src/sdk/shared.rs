@@ -74,6 +74,19 @@ pub(super) struct Shared {
     phase: watch::Sender<Phase>,
     closing: watch::Sender<Closing>,
     runtime: Handle,
+    #[cfg(feature = "gateway")]
+    options: StreamOptions,
+}
+
+/// How far a stream is, and since when it waits.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Progress {
+    /// Records that were acknowledged.
+    pub(crate) acknowledged: u64,
+    /// When that was last.
+    pub(crate) last_ack: Option<Instant>,
+    /// Since when something is outstanding without any being settled; none: nothing is.
+    pub(crate) waiting: Option<Instant>,
 }
 
 struct Inner {
@@ -98,6 +111,7 @@ struct Inner {
     /// Who waits until an offset is settled; the second number tells them apart.
     waiters: BTreeMap<(u64, u64), Waker>,
     next_waiter: u64,
+    progress: Progress,
 }
 
 impl Shared {
@@ -117,6 +131,7 @@ impl Shared {
                 flushed: 0,
                 waiters: BTreeMap::new(),
                 next_waiter: 0,
+                progress: Progress::default(),
             }),
             settled: AtomicU64::new(0),
             has_refused: AtomicBool::new(false),
@@ -125,6 +140,8 @@ impl Shared {
             phase: watch::channel(Phase::Uninitialized).0,
             closing: watch::channel(Closing::No).0,
             runtime: runtime.clone(),
+            #[cfg(feature = "gateway")]
+            options: options.clone(),
         }
     }
 
@@ -215,6 +232,7 @@ impl Shared {
         }
         let offset = inner.next_offset;
         inner.next_offset += count;
+        inner.progress.waiting.get_or_insert_with(Instant::now);
         let look = add(&mut inner, offset);
         if look {
             self.set_behind(&inner);
@@ -372,6 +390,12 @@ impl Shared {
         self.lock().refused.check(offsets)
     }
 
+    /// What was refused of these offsets.
+    #[cfg(feature = "gateway")]
+    pub(super) fn refused(&self, offsets: Range<u64>) -> Vec<(u64, Error)> {
+        self.lock().refused.of(offsets)
+    }
+
     pub(super) fn phases(&self) -> watch::Receiver<Phase> {
         self.phase.subscribe()
     }
@@ -380,6 +404,11 @@ impl Shared {
     pub(super) fn phase(&self) -> (Phase, bool) {
         let inner = self.lock();
         (inner.phase, inner.closing || inner.flushing > 0)
+    }
+
+    #[cfg(feature = "gateway")]
+    pub(super) fn progress(&self) -> Progress {
+        self.lock().progress
     }
 
     pub(super) fn stream_id(&self) -> String {

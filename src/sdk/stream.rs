@@ -14,6 +14,8 @@ use super::ack::{Ack, late};
 use super::bounds::Room;
 use super::gather::{framed_len, put_record};
 use super::record::{Encoding, Record};
+#[cfg(feature = "gateway")]
+use super::shared::Progress;
 use super::shared::{Phase, Shared};
 use super::{
     Credentials, Error, ErrorKind, StreamOptions, StreamState, TableProperties, Unacknowledged,
@@ -208,15 +210,20 @@ impl Stream {
         self.shared.accept_all(room, records)
     }
 
-    /// Waits until these offsets are settled.
+    /// Waits until these offsets are settled; tells what was refused of them.
+    ///
+    /// # Errors
+    /// The stream has ended before.
     #[cfg(feature = "gateway")]
-    pub(crate) async fn settle(&self, offsets: Range<u64>) -> Result<(), Error> {
+    pub(crate) async fn settle(&self, offsets: Range<u64>) -> Result<Vec<(u64, Error)>, Error> {
         let Some(last) = offsets.end.checked_sub(1) else {
-            return Ok(());
+            return Ok(Vec::new());
         };
         let last = Ack::new(&self.shared, last).await;
-        self.shared.refusals(offsets)?;
-        last
+        match self.shared.settled() >= offsets.end {
+            true => Ok(self.shared.refused(offsets)),
+            false => Err(last.err().unwrap_or_else(Error::closed)),
+        }
     }
 
     /// How many records and batches are accepted and not settled.
@@ -224,6 +231,27 @@ impl Stream {
     pub(crate) fn outstanding(&self) -> u64 {
         let (_, accepted) = self.shared.end_of_stream();
         accepted - self.shared.settled().min(accepted)
+    }
+
+    /// The same for records that may wait for room.
+    #[cfg(feature = "gateway")]
+    pub(crate) async fn ingest_all(&self, records: &[Vec<u8>]) -> Result<Range<u64>, Error> {
+        let count = u32::try_from(records.len()).unwrap_or(u32::MAX);
+        let bytes = records.iter().map(|r| framed_len(r.len())).sum();
+        let room = self.shared.room(count, bytes).await?;
+        self.shared.accept_all(room, records)
+    }
+
+    /// Why it has failed.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn failure(&self) -> Option<Error> {
+        self.shared.end_of_stream().0?.err()
+    }
+
+    /// How far it is.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn progress(&self) -> Progress {
+        self.shared.progress()
     }
 
     /// Accepts again what another stream has left.

@@ -8,7 +8,9 @@ use prost_reflect::{DescriptorPool, MessageDescriptor};
 
 use super::{Error, ErrorKind};
 use crate::schema::compile::compile;
-use crate::schema::{Declared, ProtoSource, RecordPlan, SchemaError, TableName};
+use crate::schema::{
+    Column, Declared, ProtoSource, RecordPlan, SchemaError, TableName, message_of_table,
+};
 
 /// The table that records go to, and what they are.
 ///
@@ -93,6 +95,19 @@ impl TableProperties {
         Self::new(table_name, compile(&source).map_err(|e| of_schema(&e))?)
     }
 
+    /// Records with a field for each of these columns.
+    pub(super) fn of_columns(name: TableName, columns: &[Column]) -> Result<Self, Error> {
+        let descriptor = message_of_table(&name, columns).map_err(|e| of_schema(&e))?;
+        let plan = RecordPlan::of_table(&name, &[], columns).map_err(|e| of_schema(&e))?;
+        Ok(Self {
+            name,
+            proto: Some(Proto {
+                descriptor,
+                plan: Arc::new(plan),
+            }),
+        })
+    }
+
     /// Records that are the text of JSON objects, which the service converts.
     ///
     /// # Errors
@@ -114,16 +129,26 @@ impl TableProperties {
         self.proto.as_ref().map(|proto| &proto.descriptor)
     }
 
+    /// The message as it is sent: bundled, with scalars for well-known types.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn sent(&self) -> Option<MessageDescriptor> {
+        use prost_reflect::prost::Message as _;
+
+        let sent = DescriptorProto::decode(self.plan()?.descriptor.as_slice()).ok()?;
+        let of_sent = Self::from_descriptor_proto(&self.table_name(), sent).ok()?;
+        of_sent.descriptor().cloned()
+    }
+
     pub(super) fn name(&self) -> &TableName {
         &self.name
     }
 
-    pub(super) fn plan(&self) -> Option<&Arc<RecordPlan>> {
+    pub(crate) fn plan(&self) -> Option<&Arc<RecordPlan>> {
         self.proto.as_ref().map(|proto| &proto.plan)
     }
 }
 
-fn name(text: &str) -> Result<TableName, Error> {
+pub(super) fn name(text: &str) -> Result<TableName, Error> {
     text.parse()
         .map_err(|e| Error::new(ErrorKind::Settings, format!("{e}")))
 }

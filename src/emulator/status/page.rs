@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use axum::extract::State;
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderName, StatusCode, Uri, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -15,26 +15,11 @@ use axum::{Json, Router};
 use super::super::catalog::Catalog;
 use super::Activity;
 use super::tables::Directory;
+use crate::page;
 
 /// For whoever is no browser.
 const LINE: &str =
     "zerobus emulator: a local Zerobus Ingest that writes Delta tables (gRPC and /oidc/v1/token)\n";
-
-/// The page shows what strangers have sent: nothing but its own files may run, load or frame it.
-const HEADERS: [(HeaderName, &str); 5] = [
-    (
-        header::CONTENT_SECURITY_POLICY,
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
-         img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    ),
-    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (header::REFERRER_POLICY, "no-referrer"),
-    (header::CACHE_CONTROL, "no-store"),
-    (
-        HeaderName::from_static("cross-origin-resource-policy"),
-        "same-origin",
-    ),
-];
 
 #[derive(Clone)]
 struct Page {
@@ -53,7 +38,7 @@ pub(in super::super) fn router(
 ) -> Router {
     let directory = Directory::new(dir, catalog);
     let file = |content_type: &'static str, text: &'static str| {
-        get(async move || (HEADERS, [(header::CONTENT_TYPE, content_type)], text))
+        get(async move || (page::HEADERS, [(header::CONTENT_TYPE, content_type)], text))
     };
     let script = file("text/javascript; charset=utf-8", include_str!("page.js"));
     let style = file("text/css; charset=utf-8", include_str!("page.css"));
@@ -75,7 +60,7 @@ async fn root(headers: HeaderMap) -> Response {
     match accepts.any(|value| value.contains("text/html")) {
         true => {
             let html = [(header::CONTENT_TYPE, "text/html; charset=utf-8")];
-            (HEADERS, html, include_str!("page.html")).into_response()
+            (page::HEADERS, html, include_str!("page.html")).into_response()
         }
         false => LINE.into_response(),
     }
@@ -89,11 +74,11 @@ async fn status(State(page): State<Page>, uri: Uri, headers: HeaderMap) -> Respo
         && !names_this_machine(host)
     {
         let text = "this server is known by a loopback address or as localhost only\n";
-        return (StatusCode::FORBIDDEN, HEADERS, text).into_response();
+        return (StatusCode::FORBIDDEN, page::HEADERS, text).into_response();
     }
     let tables = page.directory.tables().await;
     let report = page.activity.report(tables, Instant::now());
-    (HEADERS, Json(report)).into_response()
+    (page::HEADERS, Json(report)).into_response()
 }
 
 /// Whether a request means this machine. A page from elsewhere whose name was made to lead

@@ -23,7 +23,10 @@ impl Shared {
             Event::Acknowledged { parts, .. } => self.settle(&parts, None),
             Event::Refused { batch, fault } => {
                 let part = BatchPart::from(&batch);
-                self.settle(&[part], Some((batch, Error::of_fault(&fault))));
+                let error = Error::of_fault(&fault);
+                #[cfg(feature = "gateway")]
+                self.options.tell_refused(&batch, &error);
+                self.settle(&[part], Some((batch, error)));
             }
             Event::Recovering { .. } => {
                 if self.lock().phase != Phase::Uninitialized {
@@ -55,9 +58,16 @@ impl Shared {
             records += self.bounds.share(part.records);
             bytes += part.bytes;
         }
-        if let Some((batch, error)) = refused {
-            inner.refused.add(&batch, error);
-            self.has_refused.store(true, Ordering::Release);
+        match refused {
+            Some((batch, error)) => {
+                inner.refused.add(&batch, error);
+                self.has_refused.store(true, Ordering::Release);
+            }
+            None => {
+                let records = parts.iter().map(|part| u64::from(part.records));
+                inner.progress.acknowledged += records.sum::<u64>();
+                inner.progress.last_ack = Some(Instant::now());
+            }
         }
         while let Some(batch) = inner.taken.front()
             && offsets(&BatchPart::from(batch)).1 <= settled
@@ -65,6 +75,7 @@ impl Shared {
             inner.taken.pop_front();
         }
         self.settled.store(settled, Ordering::Release);
+        inner.progress.waiting = (settled < inner.next_offset).then(Instant::now);
         let waiting = inner.waiters.split_off(&(settled, 0));
         let woken = std::mem::replace(&mut inner.waiters, waiting);
         drop(inner);
@@ -109,9 +120,11 @@ impl Shared {
 
     /// What was refused by a stream that has failed before it could tell.
     pub(in crate::sdk) fn untold(&self, refused: &[(Batch, Fault)]) {
-        let mut inner = self.lock();
         for (batch, fault) in refused {
-            inner.refused.add(batch, Error::of_fault(fault));
+            let error = Error::of_fault(fault);
+            #[cfg(feature = "gateway")]
+            self.options.tell_refused(batch, &error);
+            self.lock().refused.add(batch, error);
         }
     }
 }

@@ -1,8 +1,10 @@
 //! The HTTP gateway over real HTTP, before a server in another process.
 
+use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
@@ -10,8 +12,12 @@ use serde_json::{Value, json};
 use crate::rig::{Rig, Server, sample, signal};
 use crate::table;
 
+mod config;
+mod observed;
+mod refused;
 mod requests;
 mod running;
+mod spool;
 
 /// A gateway as a process of its own, and whom it serves.
 struct Gateway {
@@ -41,8 +47,11 @@ impl Gateway {
 
     /// With the configuration of the samples, as it would be edited for this server.
     fn before(rig: Rig, server: Server, more: &[&str]) -> Self {
-        let text = std::fs::read_to_string(sample("gateway/config.json")).unwrap();
-        let mut config: Value = serde_json::from_str(&text).unwrap();
+        Self::configured(&rig, &server, config());
+        Self::started(rig, Some(server), more)
+    }
+
+    fn configured(rig: &Rig, server: &Server, mut config: Value) {
         config["databricks"] = json!({
             "server_endpoint": server.url(),
             "workspace_id": "local",
@@ -52,24 +61,58 @@ impl Gateway {
         let secrets = ["DATABRICKS_CLIENT_ID", "DATABRICKS_CLIENT_SECRET"];
         let lines = secrets.map(|name| format!("{name}={}\n", server.env(name)));
         rig.file(".env", lines.concat());
-        Self::started(rig, Some(server), more)
     }
 
     fn started(rig: Rig, server: Option<Server>, more: &[&str]) -> Self {
-        let mut command = rig.command(["gateway", "--config", "config.json"]);
-        command.args(["--listen", "127.0.0.1:0"]).args(more);
-        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        let mut out = BufReader::new(child.stdout.take().unwrap());
-        out.read_line(&mut line).unwrap();
-        let url = line.trim().strip_prefix("listening on ").expect(&line);
+        let (child, url) = Self::spawned(Self::command(&rig, more));
         Self {
-            url: url.to_owned(),
+            url,
             rig,
             server,
             child,
             http: Client::new(),
         }
+    }
+
+    /// Writes its log to a file.
+    fn command(rig: &Rig, more: &[&str]) -> Command {
+        let mut command = rig.command(["gateway", "--config", "config.json"]);
+        command.args(["--listen", "127.0.0.1:0"]).args(more);
+        let log = rig.path().join("gateway.log");
+        let log = File::options().create(true).append(true).open(log);
+        command.stderr(log.unwrap());
+        command
+    }
+
+    fn spawned(mut command: Command) -> (Child, String) {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        out.read_line(&mut line).unwrap();
+        let url = line.trim().strip_prefix("listening on ").expect(&line);
+        (child, url.to_owned())
+    }
+
+    /// Ends it with SIGKILL and starts it again.
+    fn crash(&mut self, more: &[&str]) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        (self.child, self.url) = Self::spawned(Self::command(&self.rig, more));
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.rig.path().join("gateway.log")).unwrap()
+    }
+
+    /// Waits until something is so.
+    async fn until(&self, what: &str, mut is: impl AsyncFnMut() -> bool) {
+        for _ in 0..600 {
+            if is().await {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("never: {what}; {}", self.log());
     }
 
     async fn ask(&self, method: Method, path: &str, kind: &str, body: impl Into<String>) -> Answer {
@@ -122,6 +165,15 @@ impl Drop for Gateway {
         let _ = self.child.wait();
     }
 }
+
+/// The configuration of the samples.
+fn config() -> Value {
+    let text = std::fs::read_to_string(sample("gateway/config.json")).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+const ONE: &str = "/ingest/station_one";
+const DURABLE: &str = "/ingest/station_one?wait_for_ack=true";
 
 fn row(n: u64) -> String {
     json!({"device_name": "sensor-001", "temp": 25, "humidity": n}).to_string()

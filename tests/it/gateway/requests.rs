@@ -2,9 +2,6 @@
 
 use super::*;
 
-const ONE: &str = "/ingest/station_one";
-const DURABLE: &str = "/ingest/station_one?wait_for_ack=true";
-
 #[tokio::test]
 async fn a_record_is_queued_or_durable_as_asked() {
     let gateway = Gateway::new(&[], &[]);
@@ -197,11 +194,15 @@ async fn the_service_tells_what_it_is_and_how_it_is() {
     assert_eq!(gateway.numbers("station_one"), [1]);
     assert_eq!(gateway.get("/health").await.body["active_streams"], 1);
     let health = gateway.get("/health/station_one").await;
+    let last_ack = health.body["last_ack"].clone();
     let expected = json!({
         "table": "station_one", "table_name": "main.default.station_one",
-        "stream_active": true, "status": "healthy", "unacknowledged": 0,
+        "stream_active": true, "status": "healthy", "unacknowledged": 0, "last_ack": last_ack,
     });
     assert_eq!((health.status, health.body), (200, expected));
+    let last_ack: jiff::Timestamp = last_ack.as_str().unwrap().parse().unwrap();
+    let ago = jiff::Timestamp::now().as_second() - last_ack.as_second();
+    assert!((0..300).contains(&ago), "{last_ack}");
 }
 
 /// A body that does not come is answered within the deadline; one that is compressed is not

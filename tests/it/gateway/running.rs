@@ -2,9 +2,6 @@
 
 use super::*;
 
-const ONE: &str = "/ingest/station_one";
-const DURABLE: &str = "/ingest/station_one?wait_for_ack=true";
-
 /// Promise: what was answered 200 is in the table, and so is what was answered 202 once the
 /// gateway has ended.
 #[tokio::test]

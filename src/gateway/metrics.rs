@@ -1,0 +1,172 @@
+//! What the gateway counts, for Prometheus.
+
+use std::fmt::Write as _;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+use super::health::Health;
+
+/// What [`Metrics::text`] is.
+pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The upper ends of the buckets of request times, in seconds.
+const SECONDS: [f64; 12] = [
+    0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0,
+];
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Answered {
+    route: &'static str,
+    table: String,
+    status: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Route {
+    route: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Of {
+    table: String,
+}
+
+/// All figures.
+pub(super) struct Metrics {
+    registry: Registry,
+    requests: Family<Answered, Counter>,
+    seconds: Family<Route, Histogram>,
+    accepted: Family<Of, Counter>,
+    invalid: Family<Of, Counter>,
+    refused: Family<Of, Counter>,
+    acknowledged: Family<Of, Counter>,
+    unacknowledged: Family<Of, Gauge>,
+    spooled: Family<Of, Gauge>,
+    spool_bytes: Family<Of, Gauge>,
+    up: Family<Of, Gauge>,
+    last_ack: Family<Of, Gauge<f64, std::sync::atomic::AtomicU64>>,
+}
+
+/// The counters of one table.
+#[derive(Clone)]
+pub(super) struct Figures {
+    /// Records that were answered 202, or sent for a request that waits.
+    pub(super) accepted: Counter,
+    /// Rows that make no record.
+    pub(super) invalid: Counter,
+    /// Records that the service has refused.
+    pub(super) refused: Counter,
+}
+
+impl Metrics {
+    pub(super) fn new() -> Self {
+        let mut registry = Registry::with_prefix("zerobus_gateway");
+        let metrics = Self {
+            registry: Registry::default(),
+            requests: Family::default(),
+            seconds: Family::new_with_constructor(|| Histogram::new(SECONDS)),
+            accepted: Family::default(),
+            invalid: Family::default(),
+            refused: Family::default(),
+            acknowledged: Family::default(),
+            unacknowledged: Family::default(),
+            spooled: Family::default(),
+            spool_bytes: Family::default(),
+            up: Family::default(),
+            last_ack: Family::default(),
+        };
+        let m = &metrics;
+        registry.register(
+            "requests",
+            "Requests that were answered",
+            m.requests.clone(),
+        );
+        let help = "How long requests took";
+        registry.register_with_unit("request", help, Unit::Seconds, m.seconds.clone());
+        let help = "Records that were accepted";
+        registry.register("records_accepted", help, m.accepted.clone());
+        let help = "Rows of requests that make no record";
+        registry.register("rows_invalid", help, m.invalid.clone());
+        let help = "Records that the service has refused; they are in the dead letters";
+        registry.register("records_refused", help, m.refused.clone());
+        let help = "Records that the service has acknowledged";
+        registry.register("records_acknowledged", help, m.acknowledged.clone());
+        let help = "Records that are accepted and not settled";
+        registry.register("records_unacknowledged", help, m.unacknowledged.clone());
+        let help = "Records in the spool that are not settled";
+        registry.register("spool_records", help, m.spooled.clone());
+        let help = "Bytes of the spool's files";
+        registry.register("spool_bytes", help, m.spool_bytes.clone());
+        let help =
+            "1 if the table's stream is well or not needed yet, 0 if it recovers or has failed";
+        registry.register("stream_healthy", help, m.up.clone());
+        let help = "When a record was acknowledged last, in seconds since 1970";
+        registry.register("last_ack_timestamp_seconds", help, m.last_ack.clone());
+        Self {
+            registry,
+            ..metrics
+        }
+    }
+
+    pub(super) fn figures(&self, table: &str) -> Figures {
+        let of = || Of {
+            table: table.to_owned(),
+        };
+        Figures {
+            accepted: self.accepted.get_or_create_owned(&of()),
+            invalid: self.invalid.get_or_create_owned(&of()),
+            refused: self.refused.get_or_create_owned(&of()),
+        }
+    }
+
+    /// A request was answered.
+    pub(super) fn answered(&self, route: &'static str, table: &str, status: u16, took: Duration) {
+        let table = table.to_owned();
+        let answered = Answered {
+            route,
+            table,
+            status,
+        };
+        self.requests.get_or_create(&answered).inc();
+        let seconds = self.seconds.get_or_create(&Route { route });
+        seconds.observe(took.as_secs_f64());
+    }
+
+    /// All figures in their text form, with what is told of each table now.
+    pub(super) fn text(&self, tables: &[Health]) -> String {
+        for health in tables {
+            let of = Of {
+                table: health.table.clone(),
+            };
+            let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+            let acknowledged = self.acknowledged.get_or_create_owned(&of);
+            acknowledged
+                .inner()
+                .store(health.acknowledged, Ordering::Relaxed);
+            let set = |family: &Family<Of, Gauge>, n: i64| family.get_or_create(&of).set(n);
+            set(&self.unacknowledged, number(health.unacknowledged));
+            set(&self.up, i64::from(health.is_well()));
+            if let Some(spool) = &health.spool {
+                set(&self.spooled, number(spool.records));
+                set(&self.spool_bytes, number(spool.bytes));
+            }
+            if let Some(seconds) = health.last_ack_seconds() {
+                self.last_ack.get_or_create(&of).set(seconds);
+            }
+        }
+        let mut text = String::new();
+        // Writing to a string does not fail; if a metric has no text form, that is told.
+        if let Err(error) = encode(&mut text, &self.registry) {
+            let _ = writeln!(text, "# {error}");
+        }
+        text
+    }
+}

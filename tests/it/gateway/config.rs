@@ -1,0 +1,166 @@
+//! What the configuration says, also when it is read again.
+
+use super::*;
+
+fn tables(config: &mut Value) -> &mut serde_json::Map<String, Value> {
+    config["tables"].as_object_mut().unwrap()
+}
+
+impl Gateway {
+    /// Reads a changed configuration, and waits for the log to tell so.
+    async fn reload(&self, change: impl FnOnce(&mut Value), told: &str) {
+        let mut config = config();
+        change(&mut config);
+        Self::configured(&self.rig, self.server.as_ref().unwrap(), config);
+        let seen = self.log().len();
+        signal(&self.child, "HUP");
+        self.until(told, async || self.log()[seen..].contains(told))
+            .await;
+    }
+}
+
+/// Records have a field for each column that Unity Catalog knows.
+#[tokio::test]
+async fn a_table_may_leave_its_record_to_the_catalog() {
+    let rig = Rig::new();
+    let create = "CREATE TABLE main.default.events (name STRING NOT NULL, at TIMESTAMP, \
+                  tags ARRAY<STRING>, place STRUCT<city: STRING>, price DECIMAL(10, 2))";
+    let server = rig.emulator(&["--create", create]);
+    let mut config = config();
+    *tables(&mut config) = serde_json::Map::new();
+    config["tables"]["events"] = json!({"table_name": "main.default.events"});
+    Gateway::configured(&rig, &server, config);
+    let gateway = Gateway::started(rig, Some(server), &[]);
+    let event = r#"{"name": "a", "at": "2026-01-31T12:00:00+02:00", "tags": ["x"],
+        "place": {"city": "Oslo"}, "price": "1.20"}"#;
+    let answer = gateway
+        .post("/ingest/events?wait_for_ack=true", event)
+        .await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let row = &gateway.rows("events")[0];
+    assert_eq!(
+        (&row["name"], &row["place"]),
+        (&json!("a"), &json!({"city": "Oslo"}))
+    );
+    let answer = gateway.post("/ingest/events", "{}").await;
+    assert_eq!(
+        (answer.status, &answer.body["errors"][0]["field"]),
+        (400, &json!("name"))
+    );
+    let api = gateway.get("/openapi.json").await;
+    let record = &api.body["components"]["schemas"]["record.events"];
+    assert_eq!(record["required"], json!(["name"]));
+}
+
+#[test]
+fn a_table_that_the_catalog_does_not_know_is_told_at_the_start() {
+    let rig = Rig::new();
+    let server = rig.emulator(&[]);
+    let mut config = config();
+    config["tables"]["events"] = json!({"table_name": "main.default.events"});
+    Gateway::configured(&rig, &server, config);
+    let ran = rig.run(&["gateway", "--config", "config.json"]).exits(1);
+    let told = "table \"events\": the columns of main.default.events cannot be fetched";
+    assert!(ran.stderr.contains(told), "{ran:?}");
+}
+
+/// A table's own token is the one that counts for it.
+#[tokio::test]
+async fn a_table_may_have_a_token_of_its_own() {
+    let rig = Rig::new();
+    let mut config = config();
+    config["tables"]["station_two"]["token_env"] = json!("TWO");
+    rig.file("config.json", config.to_string());
+    let start = |env: &str| {
+        rig.file(".env", env);
+        rig.run(&[
+            "gateway",
+            "--config",
+            "config.json",
+            "--listen",
+            "0.0.0.0:0",
+            "--local",
+            "wh",
+        ])
+    };
+    let ran = start("GATEWAY_TOKEN=all\n").exits(1);
+    assert!(
+        ran.stderr
+            .contains("TWO is not set, the token_env of table \"station_two\"")
+    );
+    let ran = start("TWO=two\n").exits(2);
+    assert!(ran.stderr.contains("open to other machines"), "{ran:?}");
+    rig.file(".env", "GATEWAY_TOKEN=all\nTWO=two\n");
+    let gateway = Gateway::started(rig, None, &["--local", "wh"]);
+    for (table, token, status) in [
+        ("station_one", "all", 202),
+        ("station_one", "two", 401),
+        ("station_two", "two", 202),
+        ("station_two", "all", 401),
+        ("nowhere", "two", 404),
+    ] {
+        let request = gateway.http.post(format!("{}/ingest/{table}", gateway.url));
+        let answer = request.bearer_auth(token).body("{}").send().await.unwrap();
+        assert_eq!(answer.status(), status, "{table} {token}");
+    }
+}
+
+/// Promise: reading the configuration again loses no record.
+#[tokio::test]
+async fn a_signal_reads_the_configuration_again() {
+    let mut gateway = Gateway::new(&["delay:for=200ms"], &[]);
+    for n in 0..10 {
+        assert_eq!(gateway.post(ONE, row(n)).await.status, 202);
+    }
+    // One table is written to elsewhere from now on, one is gone, one is new.
+    let change = |config: &mut Value| {
+        let two = tables(config).remove("station_two").unwrap();
+        config["tables"]["station_one"]["table_name"] = json!("main.default.other");
+        config["tables"]["station_three"] = two;
+        config["tables"]["station_three"]["table_name"] = json!("main.default.three");
+    };
+    gateway.reload(change, "serving 2 tables").await;
+    for n in 10..20 {
+        assert_eq!(gateway.post(ONE, row(n)).await.status, 202);
+    }
+    assert_eq!(gateway.post("/ingest/station_two", "{}").await.status, 404);
+    let three = gateway
+        .post("/ingest/station_three?wait_for_ack=true", "{}")
+        .await;
+    assert_eq!(three.status, 200);
+    let root = gateway.get("/").await;
+    assert_eq!(root.body["tables"], json!(["station_one", "station_three"]));
+    let api = gateway.get("/openapi.json").await;
+    assert!(api.body["paths"].get("/ingest/station_three").is_some());
+    assert_eq!(gateway.terminate(), 0);
+    assert_eq!(gateway.numbers("station_one"), (0..10).collect::<Vec<_>>());
+    assert_eq!(gateway.numbers("other"), (10..20).collect::<Vec<_>>());
+}
+
+/// A configuration that cannot be used changes nothing; a table that is what it was keeps its
+/// stream.
+#[tokio::test]
+async fn what_is_as_it_was_stays() {
+    let gateway = Gateway::new(&[], &[]);
+    assert_eq!(gateway.post(DURABLE, row(1)).await.status, 200);
+    let broken = |config: &mut Value| {
+        config["tables"]["station_one"]["fields"][0]["proto_type"] = json!("text");
+    };
+    gateway.reload(broken, "serving as before").await;
+    assert!(
+        gateway
+            .log()
+            .contains("proto_type \\\"text\\\" is no scalar type"),
+        "{}",
+        gateway.log()
+    );
+    assert_eq!(gateway.post(DURABLE, row(2)).await.status, 200);
+    gateway.reload(|_| {}, "serving 2 tables").await;
+    assert_eq!(gateway.post(DURABLE, row(3)).await.status, 200);
+    let health = gateway.get("/health").await;
+    assert!(health.body.get("retired").is_none());
+    let metrics = gateway.text("/metrics").await;
+    let line = "zerobus_gateway_records_acknowledged_total{table=\"station_one\"} 3\n";
+    assert!(metrics.contains(line), "{metrics}");
+    assert!(!gateway.log().contains("it has changed or gone"));
+}
