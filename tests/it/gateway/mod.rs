@@ -14,6 +14,7 @@ use crate::table;
 
 mod config;
 mod observed;
+mod parity;
 mod refused;
 mod requests;
 mod running;
@@ -51,16 +52,21 @@ impl Gateway {
         Self::started(rig, Some(server), more)
     }
 
-    fn configured(rig: &Rig, server: &Server, mut config: Value) {
+    fn configured(rig: &Rig, server: &Server, config: Value) {
+        Self::directed(rig, server, config);
+        let secrets = ["DATABRICKS_CLIENT_ID", "DATABRICKS_CLIENT_SECRET"];
+        let lines = secrets.map(|name| format!("{name}={}\n", server.env(name)));
+        rig.file(".env", lines.concat());
+    }
+
+    /// A configuration with the places of a server.
+    fn directed(rig: &Rig, server: &Server, mut config: Value) {
         config["databricks"] = json!({
             "server_endpoint": server.url(),
             "workspace_id": "local",
             "workspace_url": server.url(),
         });
         rig.file("config.json", config.to_string());
-        let secrets = ["DATABRICKS_CLIENT_ID", "DATABRICKS_CLIENT_SECRET"];
-        let lines = secrets.map(|name| format!("{name}={}\n", server.env(name)));
-        rig.file(".env", lines.concat());
     }
 
     fn started(rig: Rig, server: Option<Server>, more: &[&str]) -> Self {
