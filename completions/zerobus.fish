@@ -155,12 +155,12 @@ complete -c zerobus -n "__fish_zerobus_using_subcommand gateway" -l deadline -d 
 complete -c zerobus -n "__fish_zerobus_using_subcommand gateway" -l max-body -d 'The longest body of a request' -r
 complete -c zerobus -n "__fish_zerobus_using_subcommand gateway" -l spool -d 'Keep accepted records in files under DIR until they are durable, so that they survive a crash' -r -F
 complete -c zerobus -n "__fish_zerobus_using_subcommand gateway" -l spool-max -d 'How much may lie in the spool' -r
-complete -c zerobus -n "__fish_zerobus_using_subcommand gateway" -l dead-letters -d 'Where records go that the service refuses after they were accepted [default: dead-letters.ndjson in the spool, or else beside the configuration]' -r -F
+complete -c zerobus -n "__fish_zerobus_using_subcommand gateway" -l dead-letters -d 'Where records go that were accepted and that the service refuses, or that could not be sent before the end [default: dead-letters.ndjson in the spool, or else beside the configuration]' -r -F
 complete -c zerobus -n "__fish_zerobus_using_subcommand gateway" -l log-format -d 'How the log on standard error is written' -r -f -a "text\t'A line of text for each event'
 json\t'A JSON object for each event'"
 complete -c zerobus -n "__fish_zerobus_using_subcommand gateway" -l local -d 'Write Delta tables under DIR instead of to Databricks, with a server in this process' -r -F
 complete -c zerobus -n "__fish_zerobus_using_subcommand gateway" -l allow-anonymous -d 'Take requests from other machines without a token'
-complete -c zerobus -n "__fish_zerobus_using_subcommand gateway" -l log-requests -d 'Log each request, not only those that fail'
+complete -c zerobus -n "__fish_zerobus_using_subcommand gateway" -l log-requests -d 'Log each request, not only those that fail on the gateway\'s side'
 complete -c zerobus -n "__fish_zerobus_using_subcommand gateway" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zerobus -n "__fish_zerobus_using_subcommand peek" -l local -d 'Where the tables are: DIR/CATALOG/SCHEMA/TABLE' -r -F
 complete -c zerobus -n "__fish_zerobus_using_subcommand peek" -l table -d 'The table; without it all tables are listed' -r

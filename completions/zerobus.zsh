@@ -191,12 +191,12 @@ _arguments "${_arguments_options[@]}" : \
 '--max-body=[The longest body of a request]:SIZE:_default' \
 '--spool=[Keep accepted records in files under DIR until they are durable, so that they survive a crash]:DIR:_files' \
 '--spool-max=[How much may lie in the spool]:SIZE:_default' \
-'--dead-letters=[Where records go that the service refuses after they were accepted \[default\: dead-letters.ndjson in the spool, or else beside the configuration\]]:FILE:_files' \
+'--dead-letters=[Where records go that were accepted and that the service refuses, or that could not be sent before the end \[default\: dead-letters.ndjson in the spool, or else beside the configuration\]]:FILE:_files' \
 '--log-format=[How the log on standard error is written]:FORMAT:((text\:"A line of text for each event"
 json\:"A JSON object for each event"))' \
 '--local=[Write Delta tables under DIR instead of to Databricks, with a server in this process]:DIR:_files' \
 '--allow-anonymous[Take requests from other machines without a token]' \
-'--log-requests[Log each request, not only those that fail]' \
+'--log-requests[Log each request, not only those that fail on the gateway'\''s side]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
 && ret=0

@@ -205,7 +205,7 @@ class Run:
         landed = rows["humidity"].to_pylist()
         there = set(landed)
         file = self.directory / letters
-        dead = [json.loads(line)["record"]["humidity"] for line in file.read_text().splitlines()] if file.exists() else []
+        dead = [int(json.loads(line)["record"]["humidity"]) for line in file.read_text().splitlines()] if file.exists() else []
         lost = self.durable - there
         lost_queued = self.queued - there - set(dead)
         unknown = there - set(range(self.records))

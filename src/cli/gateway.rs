@@ -26,7 +26,7 @@ With GATEWAY_TOKEN set, there or in the environment, callers must show it:
     curl -H \"Authorization: Bearer $GATEWAY_TOKEN\" ...
 
 SIGHUP reads config.json and .env again. SIGTERM or Ctrl-C answers the requests under way, flushes
-all streams and ends.";
+all streams and ends; both take --deadline at most. A second one ends it at once.";
 
 /// How the log is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -62,14 +62,14 @@ pub struct GatewayArgs {
     /// How much may lie in the spool
     #[arg(long, value_name = "SIZE", value_parser = parse::size, default_value = "1GiB", requires = "spool")]
     pub spool_max: usize,
-    /// Where records go that the service refuses after they were accepted [default:
-    /// dead-letters.ndjson in the spool, or else beside the configuration]
+    /// Where records go that were accepted and that the service refuses, or that could not be sent
+    /// before the end [default: dead-letters.ndjson in the spool, or else beside the configuration]
     #[arg(long, value_name = "FILE")]
     pub dead_letters: Option<PathBuf>,
     /// How the log on standard error is written
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormat,
-    /// Log each request, not only those that fail
+    /// Log each request, not only those that fail on the gateway's side
     #[arg(long)]
     pub log_requests: bool,
     /// Write Delta tables under DIR instead of to Databricks, with a server in this process

@@ -232,6 +232,7 @@ pub(super) fn config(args: &IngestArgs, patience: Duration) -> Config {
         recovery_deadline: Some(args.recovery_deadline),
         drain_max: None,
         refusals_max: Config::default().refusals_max,
+        refused_in_a_row_max: Config::default().refused_in_a_row_max,
         ack_timeout: args.ack_timeout,
         flush_timeout: args.flush_timeout,
         seed: fastrand::u64(..),

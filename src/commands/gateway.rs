@@ -37,7 +37,7 @@ pub(super) async fn run(args: GatewayArgs) -> Result<u8, Failure> {
         Unusable::Locked(message) => Failure::new(Kind::Locked, message)
             .hint("end the other process, or use another directory"),
         Unusable::Other(message) => Failure::new(Kind::Output, message)
-            .hint("check the directory that --spool gives, its permissions and its space"),
+            .hint("check the directory, its permissions and its space; --spool and --dead-letters give others"),
     })?;
     let cannot = |e: std::io::Error| {
         let message = format!("cannot listen on {}", args.listen);
@@ -94,6 +94,7 @@ fn options(args: &GatewayArgs) -> Options {
         dead_letters: dead_letters.unwrap_or_else(beside),
         spool: args.spool.clone().map(|dir| (dir, args.spool_max as u64)),
         log_requests: args.log_requests,
+        is_local: args.listen.ip().is_loopback(),
     }
 }
 
@@ -130,7 +131,7 @@ impl<'a> Source<'a> {
         let config = Config::read(&args.config).map_err(|why| {
             Failure::new(Kind::Settings, why)
                 .at(place.clone(), None)
-                .hint("it is the config.json of Zerobus Station: databricks and tables")
+                .hint("it is as the config.json of Zerobus Station; the README has an example")
         })?;
         let file = beside(&args.config, ".env");
         let variables = settings::dotenv(&file).map_err(|why| {
@@ -222,14 +223,24 @@ impl<'a> Source<'a> {
 /// The token of each table: its own, or that of all.
 fn tokens(config: &Config, variables: &Dotenv) -> Result<Vec<Option<Token>>, Failure> {
     let token = |name: &str| {
-        let token = variables.get(name);
-        token.map(|token| Token::new(&Secret::new(token)))
+        let Some(token) = variables.get(name) else {
+            return Ok(None);
+        };
+        let token = token.trim();
+        match !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic() || b == b' ') {
+            true => Ok(Some(Token::new(&Secret::new(token)))),
+            false => Err(Failure::new(
+                Kind::Settings,
+                format!("{name} is no token that a header can carry"),
+            )
+            .hint("use letters, digits and punctuation, such as openssl rand -hex 32 makes")),
+        }
     };
-    let common = token("GATEWAY_TOKEN");
+    let common = token("GATEWAY_TOKEN")?;
     let tables = config.tables.iter();
     let of = |table: &TableConfig| match &table.token_env {
         None => Ok(common.clone()),
-        Some(name) => token(name).map(Some).ok_or_else(|| {
+        Some(name) => token(name)?.map(Some).ok_or_else(|| {
             let message = format!(
                 "{name} is not set, the token_env of table \"{}\"",
                 table.key

@@ -14,6 +14,9 @@ use crate::sdk::{Error, ErrorKind};
 /// How long a client is asked to wait, in seconds.
 const RETRY_AFTER_S: u32 = 1;
 
+/// So many bad rows of a request that is refused are told.
+const ERRORS_TOLD_MAX: usize = 100;
+
 /// What is wrong with one row of a request.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct RowError {
@@ -30,6 +33,10 @@ pub(super) struct Refusal {
     pub(super) status: StatusCode,
     pub(super) message: String,
     pub(super) errors: Vec<RowError>,
+    /// So many more bad rows there are.
+    pub(super) errors_omitted: usize,
+    /// So many records of the request are durable.
+    pub(super) durable: Option<usize>,
     /// What was asked may have happened nevertheless.
     pub(super) in_doubt: bool,
 }
@@ -40,6 +47,8 @@ impl Refusal {
             status,
             message: message.into(),
             errors: Vec::new(),
+            errors_omitted: 0,
+            durable: None,
             in_doubt: false,
         }
     }
@@ -51,13 +60,17 @@ impl Refusal {
         )
     }
 
-    pub(super) fn of_rows(errors: Vec<RowError>) -> Self {
+    /// Rows are wrong; the first so many are told.
+    pub(super) fn of_rows(mut errors: Vec<RowError>) -> Self {
+        let count = errors.len();
         let message = match &errors[..] {
             [one] => one.told(),
-            [first, ..] => format!("{}, and {} more", first.told(), errors.len() - 1),
-            [] => "the body is empty".to_owned(),
+            [first, ..] => format!("{}, and {} more", first.told(), count - 1),
+            [] => "the body holds no row".to_owned(),
         };
+        errors.truncate(ERRORS_TOLD_MAX);
         Self {
+            errors_omitted: count - errors.len(),
             errors,
             ..Self::new(StatusCode::BAD_REQUEST, message)
         }
@@ -65,10 +78,14 @@ impl Refusal {
 
     /// The deadline has passed before records were accepted. Of those on their way into a
     /// spool nothing is known.
-    pub(super) fn queued_late(may_be_spooled: bool) -> Self {
-        let message = match may_be_spooled {
+    pub(super) fn queued_late(may_be_spooled: bool, why: Option<Error>) -> Self {
+        let what = match may_be_spooled {
             true => "the spool was not written before the request's deadline",
             false => "the service was not reached before the request's deadline",
+        };
+        let message = match why.filter(|_| !may_be_spooled) {
+            Some(error) => format!("{what}: {error}"),
+            None => what.to_owned(),
         };
         Self {
             in_doubt: may_be_spooled,
@@ -103,7 +120,11 @@ impl Refusal {
             | ErrorKind::Credentials
             | ErrorKind::NotFound => StatusCode::BAD_GATEWAY,
         };
-        Self::new(status, error.to_string())
+        match error.kind() {
+            // The hint names options that a caller has not.
+            ErrorKind::Full => Self::new(status, format!("{}; try again later", error.message())),
+            _ => Self::new(status, error.to_string()),
+        }
     }
 }
 
@@ -112,12 +133,14 @@ impl From<NotAccepted> for Refusal {
         match why {
             NotAccepted::Stream(error) => Self::of(&error),
             NotAccepted::Spool(NotSpooled::Full) => {
-                let message = "as much lies in the spool as may";
+                let message = "as much lies in the spool as --spool-max allows";
                 Self::new(StatusCode::TOO_MANY_REQUESTS, message)
             }
             NotAccepted::Spool(NotSpooled::Failed(why)) => {
-                let message = format!("the spool cannot be written: {why}");
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, why)
+            }
+            NotAccepted::Spool(NotSpooled::InDoubt(why)) => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, why).in_doubt()
             }
         }
     }
@@ -143,6 +166,12 @@ impl IntoResponse for Refusal {
         let mut body = json!({"error": self.message, "status_code": self.status.as_u16()});
         if !self.errors.is_empty() {
             body["errors"] = json!(self.errors);
+        }
+        if self.errors_omitted > 0 {
+            body["errors_omitted"] = json!(self.errors_omitted);
+        }
+        if let Some(durable) = self.durable {
+            body["durable"] = json!(durable);
         }
         if self.in_doubt {
             body["in_doubt"] = Value::Bool(true);

@@ -1,13 +1,19 @@
 //! The rows of a request's body: one JSON object, an array of them, or NDJSON.
 
+use std::fmt;
+
 use axum::body::{Body, Bytes, HttpBody as _};
 use axum::http::{HeaderMap, StatusCode, header};
 use futures_util::StreamExt as _;
+use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::{Refusal, RowError};
+
+/// So many rows of a request are taken: as many as may be in flight.
+pub(super) const ROWS_MAX: usize = 50_000;
 
 /// How much the bodies of all requests may be together.
 pub(super) struct Bodies {
@@ -116,7 +122,7 @@ impl Form {
     }
 }
 
-/// The text of each row. What is no row at all is told in its place.
+/// The text of each row; of too many, one more than [`ROWS_MAX`]. What is no row at all is told in its place.
 pub(super) fn rows(body: &[u8], form: Form) -> Result<Vec<&str>, RowError> {
     let whole = |message: String| RowError {
         index: 0,
@@ -130,7 +136,8 @@ pub(super) fn rows(body: &[u8], form: Form) -> Result<Vec<&str>, RowError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if form == Form::Ndjson {
         let lines = text.lines().map(str::trim);
-        return Ok(lines.filter(|line| !line.is_empty()).collect());
+        let lines = lines.filter(|line| !line.is_empty());
+        return Ok(lines.take(ROWS_MAX + 1).collect());
     }
     let trimmed = text.trim();
     if trimmed.is_empty() {
@@ -139,9 +146,36 @@ pub(super) fn rows(body: &[u8], form: Form) -> Result<Vec<&str>, RowError> {
     if !trimmed.starts_with('[') {
         return Ok(vec![trimmed]);
     }
-    let rows: Vec<&RawValue> =
+    let rows: Rows =
         serde_json::from_str(trimmed).map_err(|e| whole(format!("the body is no JSON: {e}")))?;
-    Ok(rows.into_iter().map(RawValue::get).collect())
+    Ok(rows.0)
+}
+
+/// The elements of an array. Of one that is too long, the others are passed over.
+struct Rows<'b>(Vec<&'b str>);
+
+impl<'de> Deserialize<'de> for Rows<'de> {
+    fn deserialize<D: Deserializer<'de>>(given: D) -> Result<Self, D::Error> {
+        struct Elements;
+        impl<'de> Visitor<'de> for Elements {
+            type Value = Rows<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array of objects")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut all: A) -> Result<Self::Value, A::Error> {
+                let mut rows = Vec::new();
+                while let Some(row) = all.next_element::<&RawValue>()? {
+                    if rows.len() <= ROWS_MAX {
+                        rows.push(row.get());
+                    }
+                }
+                Ok(Rows(rows))
+            }
+        }
+        given.deserialize_seq(Elements)
+    }
 }
 
 #[cfg(test)]

@@ -104,6 +104,7 @@ impl Config {
     /// # Errors
     /// Those of [`Config::read`].
     pub fn parse(text: &str, dir: &Path) -> Result<Self, String> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let file: File = serde_json::from_str(text).map_err(|e| e.to_string())?;
         if file.tables.is_empty() {
             return Err("tables is empty: there is nothing to serve".to_owned());
@@ -144,6 +145,11 @@ impl Given {
             }
             (Some(fields), None) => {
                 Field::check(&fields)?;
+                if let Some(message) = message.filter(|message| !is_identifier(message)) {
+                    return Err(format!(
+                        "message_name \"{message}\": expected letters, digits and _, and no digit first"
+                    ));
+                }
                 let fields = fields.iter().map(Field::descriptor);
                 let descriptor = DescriptorProto {
                     name: Some(message.unwrap_or("Record").to_owned()),
@@ -181,6 +187,11 @@ impl Field {
             }
             if before.clone().any(|f| f.name == *name) {
                 return Err(format!("field \"{name}\" is there twice"));
+            }
+            if !is_identifier(name) {
+                return Err(format!(
+                    "field \"{name}\": expected letters, digits and _, and no digit first"
+                ));
             }
             if !matches!(field_num, 1..=18_999 | 20_000..=536_870_911) {
                 return Err(format!(
@@ -225,6 +236,12 @@ impl Field {
     }
 }
 
+/// Whether protobuf takes it as a name.
+fn is_identifier(name: &str) -> bool {
+    let is_word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    !name.starts_with(|c: char| c.is_ascii_digit()) && !name.is_empty() && name.bytes().all(is_word)
+}
+
 fn scalar(name: &str) -> Option<Type> {
     Some(match name {
         "double" => Type::Double,
@@ -258,7 +275,9 @@ fn in_order<'de, D: Deserializer<'de>>(given: D) -> Result<Vec<(String, Given)>,
 
         fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
             let mut all: Self::Value = Vec::new();
-            while let Some((key, value)) = map.next_entry::<String, Given>()? {
+            while let Some(key) = map.next_key::<String>()? {
+                let value = map.next_value::<Given>();
+                let value = value.map_err(|e| A::Error::custom(format!("table \"{key}\": {e}")))?;
                 if all.iter().any(|(other, _)| *other == key) {
                     return Err(A::Error::custom(format!("table \"{key}\" is there twice")));
                 }
@@ -334,11 +353,15 @@ mod tests {
             (parsed(r#""one": {"table_name": "c.t"}"#), "table \"one\": "),
             (
                 parsed(r#""one": {"tabel_name": "c.s.t"}"#),
-                "unknown field `tabel_name`",
+                "table \"one\": unknown field `tabel_name`",
             ),
             (
                 parsed(r#""a b": {"table_name": "c.s.t", "fields": []}"#),
                 "a key is part of a URL",
+            ),
+            (
+                with_field(r#"{"name": "a b", "proto_type": "int32", "field_num": 1}"#),
+                "table \"one\": field \"a b\": expected letters",
             ),
             (parsed(""), "tables is empty"),
             (with_field(""), "fields is empty"),

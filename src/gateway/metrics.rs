@@ -1,7 +1,6 @@
 //! What the gateway counts, for Prometheus.
 
 use std::fmt::Write as _;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -64,6 +63,8 @@ pub(super) struct Figures {
     pub(super) invalid: Counter,
     /// Records that the service has refused.
     pub(super) refused: Counter,
+    /// Records that the service has acknowledged.
+    pub(super) acknowledged: Counter,
 }
 
 impl Metrics {
@@ -124,6 +125,7 @@ impl Metrics {
             accepted: self.accepted.get_or_create_owned(&of()),
             invalid: self.invalid.get_or_create_owned(&of()),
             refused: self.refused.get_or_create_owned(&of()),
+            acknowledged: self.acknowledged.get_or_create_owned(&of()),
         }
     }
 
@@ -141,23 +143,29 @@ impl Metrics {
     }
 
     /// All figures in their text form, with what is told of each table now.
-    pub(super) fn text(&self, tables: &[Health]) -> String {
-        for health in tables {
+    pub(super) fn text(&self, served: &[Health], retired: &[Health]) -> String {
+        let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        for family in [
+            &self.unacknowledged,
+            &self.up,
+            &self.spooled,
+            &self.spool_bytes,
+        ] {
+            family.clear();
+        }
+        // Of a key, there may be a table that is served and some that are not any more.
+        for health in retired.iter().chain(served) {
             let of = Of {
                 table: health.table.clone(),
             };
-            let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-            let acknowledged = self.acknowledged.get_or_create_owned(&of);
-            acknowledged
-                .inner()
-                .store(health.acknowledged, Ordering::Relaxed);
-            let set = |family: &Family<Of, Gauge>, n: i64| family.get_or_create(&of).set(n);
-            set(&self.unacknowledged, number(health.unacknowledged));
-            set(&self.up, i64::from(health.is_well()));
+            let add = |family: &Family<Of, Gauge>, n: i64| family.get_or_create(&of).inc_by(n);
+            add(&self.unacknowledged, number(health.unacknowledged));
             if let Some(spool) = &health.spool {
-                set(&self.spooled, number(spool.records));
-                set(&self.spool_bytes, number(spool.bytes));
+                add(&self.spooled, number(spool.records));
+                add(&self.spool_bytes, number(spool.bytes));
             }
+            let is_well = i64::from(health.is_well());
+            self.up.get_or_create(&of).set(is_well);
             if let Some(seconds) = health.last_ack_seconds() {
                 self.last_ack.get_or_create(&of).set(seconds);
             }

@@ -11,6 +11,7 @@ pub mod config;
 mod docs;
 mod feed;
 mod health;
+mod keeper;
 mod letters;
 mod metrics;
 mod observe;
@@ -37,7 +38,7 @@ use letters::DeadLetters;
 use metrics::Metrics;
 pub use spool::Unusable;
 use spool::{Left, Spools};
-use table::{Table, Upstream};
+use table::Table;
 
 /// A table that nobody may use any more is looked at so often.
 const UNUSED_POLL: Duration = Duration::from_millis(50);
@@ -75,6 +76,8 @@ pub struct Options {
     pub spool: Option<(PathBuf, u64)>,
     /// Log each request, not only those that fail on the gateway's side.
     pub log_requests: bool,
+    /// Nobody from elsewhere reaches it, except through a browser of this machine.
+    pub is_local: bool,
 }
 
 /// Whether the gateway is to end.
@@ -98,6 +101,13 @@ pub struct Gateway {
     letters: Arc<DeadLetters>,
     bodies: Bodies,
     spools: Option<Arc<Spools>>,
+}
+
+/// Where streams go, and by whose leave.
+#[derive(Clone, PartialEq)]
+struct Upstream {
+    sdk: Sdk,
+    credentials: Credentials,
 }
 
 /// The tables that are served now.
@@ -126,12 +136,12 @@ impl Entry {
         }
     }
 
-    async fn close(&self, patience: Duration) -> Result<(), String> {
+    async fn close(&self, patience: impl Future<Output = ()>) -> Result<(), String> {
         let closed = self.table.close(patience).await;
         if let Some(feeder) = &self.feeder {
             feeder.abort();
         }
-        closed.map_err(|e| e.to_string())
+        closed
     }
 }
 
@@ -139,11 +149,12 @@ impl Gateway {
     /// Makes one, and takes what another process has left in the spool.
     ///
     /// # Errors
-    /// The spool cannot be used.
+    /// The spool cannot be used, or the file for dead letters.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn new(setup: Setup, options: Options) -> Result<Arc<Self>, Unusable> {
+        let letters = DeadLetters::new(options.dead_letters.clone());
         let (spools, mut left) = match &options.spool {
             Some((dir, bytes_max)) => {
                 let (spools, left) = Spools::open(dir, *bytes_max)?;
@@ -151,6 +162,10 @@ impl Gateway {
             }
             None => (None, Vec::new()),
         };
+        letters.check().map_err(|e| {
+            let path = options.dead_letters.display();
+            Unusable::Other(format!("{path}, where refused records are to go: {e}"))
+        })?;
         let Setup {
             tables,
             sdk,
@@ -165,7 +180,7 @@ impl Gateway {
             })),
             retired: Mutex::default(),
             metrics: Metrics::new(),
-            letters: Arc::new(DeadLetters::new(options.dead_letters.clone())),
+            letters: Arc::new(letters),
             bodies: Bodies::new(options.body_bytes_max),
             options,
             spools,
@@ -227,7 +242,7 @@ impl Gateway {
             .map(|s| s.spool(&key, &properties, left));
         let spool = spool.transpose().map_err(|e| format!("the spool: {e}"))?;
         let (upstream, letters) = (upstream.clone(), &self.letters);
-        let table = Table::new(key, properties, upstream, spool, letters, &self.metrics);
+        let table = Table::start(key, properties, upstream, spool, letters, &self.metrics);
         let table = Arc::new(table);
         let feeder = table.spool.clone().map(|spool| {
             let feeding = feed::feed(Arc::clone(&table), spool);
@@ -264,7 +279,8 @@ impl Gateway {
             credentials: setup.credentials,
         };
         let openapi = openapi::document(&setup.tables);
-        let is_same = upstream == before.upstream;
+        // The same service for somebody else: all that is there goes on, as them.
+        let is_same = upstream.sdk == before.upstream.sdk;
         let kept = |served: &Served| {
             let same = before.entries.iter().find(|e| e.table.is(served));
             same.filter(|_| is_same).cloned()
@@ -272,12 +288,24 @@ impl Gateway {
         let mut entries = Vec::new();
         for served in setup.tables {
             entries.push(match kept(&served) {
-                Some(entry) => Entry {
-                    token: served.token,
-                    ..entry
-                },
+                Some(entry) => {
+                    if entry.token.is_some() && served.token.is_none() {
+                        let table = &entry.table.key;
+                        tracing::warn!(table, "callers need no token any more");
+                    }
+                    Entry {
+                        token: served.token,
+                        ..entry
+                    }
+                }
                 None => self.entry(served, &upstream, None)?,
             });
+        }
+        if is_same {
+            let there = before.entries.iter().chain(&entries).cloned();
+            for entry in there.chain(self.retired()) {
+                entry.table.keeper.move_to(&upstream);
+            }
         }
         let is_kept = |entry: &Entry| entries.iter().any(|e| Arc::ptr_eq(&e.table, &entry.table));
         let gone = before.entries.iter().filter(|entry| !is_kept(entry));
@@ -311,9 +339,11 @@ impl Gateway {
         let gateway = Arc::clone(self);
         tokio::spawn(async move {
             entry.unused().await;
+            // However long that takes.
+            entry.table.settled().await;
             let table = &entry.table.key;
-            match entry.close(Duration::MAX).await {
-                Ok(()) => tracing::info!(table, "all that was accepted before is durable"),
+            match entry.close(std::future::ready(())).await {
+                Ok(()) => tracing::info!(table, "all that was accepted before is settled"),
                 Err(error) => tracing::error!(table, error, "not all that was accepted is durable"),
             }
             let retired = &gateway.retired;
@@ -358,14 +388,14 @@ impl Gateway {
             if left > 0 {
                 tracing::info!(table = table.key, "flushing {left} records");
             }
-            let closed = tokio::select! {
-                closed = entry.close(patience) => closed,
-                () = now(ending.clone()) => Err("not flushed, since it was to end at once".to_owned()),
+            let patience = async {
+                tokio::select! {
+                    () = tokio::time::sleep(patience) => {}
+                    () = now(ending.clone()) => {}
+                }
             };
-            closed.map_err(|why| match table.outstanding() {
-                0 => format!("table \"{}\": {why}", table.key),
-                left => format!("table \"{}\": {why}; {left} records are in doubt", table.key),
-            })
+            let closed = entry.close(patience).await;
+            closed.map_err(|why| format!("table \"{}\": {why}", table.key))
         });
         let failures = join_all(closing).await;
         let failures: Vec<_> = failures.into_iter().filter_map(Result::err).collect();

@@ -1,10 +1,12 @@
 //! The routes, and what each does.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -13,16 +15,12 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::{Refusal, RowError};
-use super::body::{Form, rows};
+use super::body::{Form, ROWS_MAX, rows};
 use super::health::{Health, Status};
 use super::observe::{Noted, observe};
 use super::table::Table;
 use super::{Entry, Gateway, docs, metrics};
-use crate::sdk::ErrorKind;
 use crate::transcode::Reason;
-
-/// So many bad rows of a request are told.
-const ERRORS_TOLD_MAX: usize = 100;
 
 impl Gateway {
     /// The table that a path names.
@@ -40,7 +38,7 @@ impl Gateway {
             Ok(Entry {
                 token: Some(token), ..
             }) => token.check(headers)?,
-            Ok(Entry { token: None, .. }) => same_origin(headers)?,
+            Ok(Entry { token: None, .. }) => same_origin(headers, self.options.is_local)?,
             Err(_) => {}
         }
         entry
@@ -48,8 +46,8 @@ impl Gateway {
 }
 
 /// Where no token is asked for, a page from elsewhere might write through the browser of
-/// somebody who may.
-fn same_origin(headers: &HeaderMap) -> Result<(), Refusal> {
+/// somebody who may. On a listener of this machine only, its own name may lead here as well.
+fn same_origin(headers: &HeaderMap, is_local: bool) -> Result<(), Refusal> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let Some(origin) = headers.get(header::ORIGIN) else {
         return Ok(());
@@ -58,8 +56,19 @@ fn same_origin(headers: &HeaderMap) -> Result<(), Refusal> {
         .to_str()
         .ok()
         .and_then(|origin| origin.split_once("://"));
+    let is_own = |host: &str| {
+        let authority: Option<Authority> = host.parse().ok();
+        authority.is_some_and(|authority| {
+            let host = authority.host().trim_matches(['[', ']']);
+            host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok()
+        })
+    };
     match (origin, text(header::HOST)) {
-        (Some((_, origin)), Some(host)) if origin.eq_ignore_ascii_case(host) => Ok(()),
+        (Some((_, origin)), Some(host))
+            if origin.eq_ignore_ascii_case(host) && (!is_local || is_own(host)) =>
+        {
+            Ok(())
+        }
         _ => {
             let message = "a page of another origin may not write here, as no token is asked for";
             Err(Refusal::new(StatusCode::FORBIDDEN, message))
@@ -103,9 +112,14 @@ async fn openapi(State(gateway): Shared) -> Response {
 
 async fn figures(State(gateway): Shared) -> Response {
     let text = [(header::CONTENT_TYPE, metrics::CONTENT_TYPE)];
-    let tables = gateway.tables();
-    let tables: Vec<_> = tables.entries.iter().map(|e| e.table.health()).collect();
-    (text, gateway.metrics.text(&tables)).into_response()
+    let told = |entry: &Entry| {
+        let health = entry.table.health();
+        entry.table.count(&health);
+        health
+    };
+    let served: Vec<_> = gateway.tables().entries.iter().map(told).collect();
+    let retired: Vec<_> = gateway.retired().iter().map(told).collect();
+    (text, gateway.metrics.text(&served, &retired)).into_response()
 }
 
 async fn root(State(gateway): Shared) -> Json<Value> {
@@ -141,11 +155,15 @@ async fn health(State(gateway): Shared) -> Response {
         entries.iter().map(|entry| entry.table.health()).collect()
     };
     let tables = of(&gateway.tables().entries);
-    let worst = tables.iter().map(|health| health.status).max();
+    let retired = of(&gateway.retired());
+    let worst = tables
+        .iter()
+        .chain(&retired)
+        .map(|health| health.status)
+        .max();
     let worst = worst.unwrap_or(Status::Healthy);
     let active = tables.iter().filter(|health| health.stream_active).count();
     let mut body = json!({"status": worst, "active_streams": active, "tables": tables});
-    let retired = of(&gateway.retired());
     if !retired.is_empty() {
         body["retired"] = json!(retired);
     }
@@ -232,6 +250,10 @@ async fn ingest_into(
     let wishes = Wishes::of(pairs)?;
     let body = gateway.bodies.read(headers, body, deadline).await?;
     let given = rows(&body.bytes, Form::of(headers)).map_err(|e| Refusal::of_rows(vec![e]))?;
+    if given.len() > ROWS_MAX {
+        let message = format!("the body has more than {ROWS_MAX} rows; send it in parts");
+        return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, message));
+    }
     let Encoded {
         records,
         rows,
@@ -243,7 +265,8 @@ async fn ingest_into(
     let (status, word, done) = match wishes.wait_for_ack {
         false => {
             let queued = timeout_at(deadline, table.queue(&records)).await;
-            queued.map_err(|_| Refusal::queued_late(table.spool.is_some()))??;
+            queued
+                .map_err(|_| Refusal::queued_late(table.spool.is_some(), table.keeper.away()))??;
             (StatusCode::ACCEPTED, "queued", "accepted, not durable yet")
         }
         true => {
@@ -290,9 +313,7 @@ fn encoded(table: &Table, given: &[&str]) -> Encoded {
             }
             Err(reasons) => {
                 table.figures.invalid.inc();
-                if errors.len() < ERRORS_TOLD_MAX {
-                    errors.extend(reasons.into_iter().map(told));
-                }
+                errors.extend(reasons.into_iter().map(told));
             }
         }
     }
@@ -311,7 +332,7 @@ async fn durable(
     deadline: Instant,
 ) -> Result<(), Refusal> {
     let sent = timeout_at(deadline, table.send(records)).await;
-    let sent = sent.map_err(|_| Refusal::queued_late(false))?;
+    let sent = sent.map_err(|_| Refusal::queued_late(false, table.keeper.away()))?;
     let (stream, offsets) = sent.map_err(|e| Refusal::of(&e))?;
     let first = offsets.start;
     let settled = timeout_at(deadline, stream.settle(offsets)).await;
@@ -322,8 +343,7 @@ async fn durable(
     }
     // The service's word on the records themselves.
     let others = records.len() - refused.len();
-    let told = refused.into_iter().take(ERRORS_TOLD_MAX);
-    let errors = told.map(|(offset, error)| {
+    let errors = refused.into_iter().map(|(offset, error)| {
         let record = usize::try_from(offset - first).unwrap_or(usize::MAX);
         RowError {
             index: rows.get(record).copied().unwrap_or(record),
@@ -332,9 +352,8 @@ async fn durable(
         }
     });
     let mut refusal = Refusal::of_rows(errors.collect());
-    if others > 0 {
-        refusal.message += &format!("; the other {others} records are durable");
-    }
+    refusal.message += &format!("; the other {others} records are durable");
+    refusal.durable = Some(others);
     Err(refusal)
 }
 
@@ -349,18 +368,16 @@ async fn flush(State(gateway): Shared, key: Key, headers: HeaderMap) -> Marked {
         Ok(Json(json!({"status": status, "table": table.key, "message": message})).into_response())
     };
     let flushed = match timeout_at(deadline, table.flush()).await {
-        Ok(Ok(true)) => answer("success", "all records that were accepted are durable"),
-        Ok(Ok(false)) => answer("no_active_stream", "nothing was ingested yet"),
-        Ok(Err(error)) => {
-            let refusal = Refusal::of(&error);
-            // What was refused is settled, whatever else there is.
-            let is_in_doubt = error.kind() != ErrorKind::Refused;
-            Err(if is_in_doubt {
-                refusal.in_doubt()
-            } else {
-                refusal
-            })
+        Ok(Ok(None)) => answer("no_active_stream", "nothing was ingested yet"),
+        Ok(Ok(Some(0))) => answer("success", "all records that were accepted are durable"),
+        Ok(Ok(Some(refused))) => {
+            let message = format!(
+                "all records that were accepted are durable, but for {refused} since the last flush: the service has refused them, and they are among the dead letters"
+            );
+            let body = json!({"status": "success", "table": table.key, "message": message, "refused": refused});
+            Ok(Json(body).into_response())
         }
+        Ok(Err(error)) => Err(Refusal::of(&error).in_doubt()),
         Err(_) => Err(Refusal::unacknowledged()),
     };
     marked(&table.key, 0, flushed)

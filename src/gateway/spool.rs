@@ -17,18 +17,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use prost_reflect::prost::Message as _;
 use prost_reflect::prost_types::DescriptorProto;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
-use self::segment::{Header, Segment, put};
+use self::segment::{Header, Opened, Segment, framed_len, put};
 use super::health::Spooled;
 use crate::sdk::TableProperties;
 
 /// A segment that has so many bytes is not written to any more.
 const SEGMENT_BYTES: u64 = 16 << 20;
+/// One that is settled as a whole is kept for what comes next as long as it is shorter.
+const KEPT_BYTES: u64 = 256 << 10;
 /// What is written and synced at once.
 const GROUP_BYTES: usize = 4 << 20;
-/// Requests that wait to be written.
+/// Requests that wait to be written, and their bytes.
 const QUEUE: usize = 1_024;
+const QUEUE_BYTES: usize = 64 << 20;
 
 /// The directory of all spools. One process has it.
 pub(super) struct Spools {
@@ -84,10 +87,28 @@ pub(super) struct Place {
     byte: u64,
 }
 
-/// The next records, and the place behind them.
+/// Records that follow each other in one segment.
 pub(super) struct Chunk {
+    segment: u64,
     pub(super) records: Vec<Vec<u8>>,
-    pub(super) end: Place,
+    /// Where each ends.
+    ends: Vec<u64>,
+    /// Their bytes.
+    pub(super) bytes: usize,
+}
+
+impl Chunk {
+    /// The place behind one of the records.
+    pub(super) fn place_behind(&self, index: usize) -> Place {
+        let byte = self.ends.get(index).copied().unwrap_or_default();
+        let segment = self.segment;
+        Place { segment, byte }
+    }
+
+    /// The place behind the last.
+    pub(super) fn end(&self) -> Place {
+        self.place_behind(self.ends.len().saturating_sub(1))
+    }
 }
 
 /// Why a spool cannot be used.
@@ -106,6 +127,8 @@ pub(super) enum NotSpooled {
     Full,
     /// They could not be written.
     Failed(String),
+    /// The disk did not say whether they were: they may be found later.
+    InDoubt(String),
 }
 
 impl Spools {
@@ -143,10 +166,23 @@ impl Spools {
         let (mut all, mut next, mut bytes): (Vec<Left>, _, _) = (Vec::new(), 1, 0);
         for path in paths {
             let opened = Segment::open(&path);
-            let opened = opened.map_err(|e| of(&path, e))?;
-            let Some((header, segment, records)) = opened else {
-                fs::remove_file(&path).map_err(cannot)?;
-                continue;
+            let (header, segment, records) = match opened.map_err(|e| of(&path, e))? {
+                Opened::Segment(header, segment, records) => (header, segment, records),
+                Opened::Empty(number) => {
+                    next = next.max(number + 1);
+                    Segment::remove(&path);
+                    continue;
+                }
+                Opened::Damaged(number) => {
+                    next = next.max(number + 1);
+                    let aside = path.with_extension("damaged");
+                    fs::rename(&path, &aside).map_err(|e| of(&path, e))?;
+                    let aside = aside.display();
+                    tracing::error!(
+                        "{aside}: whose records these were cannot be read; they are not sent"
+                    );
+                    continue;
+                }
             };
             next = next.max(segment.number + 1);
             if records == 0 {
@@ -177,6 +213,13 @@ impl Spools {
         Ok((spools, all))
     }
 
+    /// Room for so many bytes more, if there is.
+    fn reserve(&self, bytes: u64) -> Option<Reserved> {
+        let taken = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let reserved = Reserved(Arc::clone(&self.bytes), bytes);
+        (taken <= self.bytes_max).then_some(reserved)
+    }
+
     /// The spool of a table, with what is left of it.
     ///
     /// # Errors
@@ -193,11 +236,17 @@ impl Spools {
         };
         let (queue, queued) = mpsc::channel(QUEUE);
         let spool = Arc::new(Spool {
-            segments: Mutex::new(segments),
-            records: AtomicU64::new(records),
+            segments: Mutex::new(Segments {
+                all: segments,
+                records,
+                is_closed: false,
+                is_writing: false,
+                trouble: None,
+            }),
             changed: watch::channel(()).0,
             queue,
-            all: Arc::clone(self),
+            room: Arc::new(Semaphore::new(QUEUE_BYTES)),
+            spools: Arc::clone(self),
         });
         let writer = Writer {
             header: header(key, properties),
@@ -212,25 +261,54 @@ impl Spools {
 
 /// The spool of one table.
 pub(super) struct Spool {
-    /// The last is written to.
-    segments: Mutex<VecDeque<Arc<Segment>>>,
-    /// Records that are not settled.
-    records: AtomicU64,
+    segments: Mutex<Segments>,
     /// Records were added, or settled.
     changed: watch::Sender<()>,
     queue: mpsc::Sender<Request>,
-    all: Arc<Spools>,
+    /// For the bytes that wait to be written.
+    room: Arc<Semaphore>,
+    spools: Arc<Spools>,
+}
+
+struct Segments {
+    /// The last is written to.
+    all: VecDeque<Arc<Segment>>,
+    /// Records that are not settled.
+    records: u64,
+    /// Nothing is appended any more.
+    is_closed: bool,
+    /// Something is being appended to the last, or what will be.
+    is_writing: bool,
+    /// Why it cannot be written or read; none since that was possible last.
+    trouble: Option<String>,
 }
 
 /// Records to be written, and who waits for it.
 struct Request {
     framed: Vec<u8>,
     records: u64,
-    done: oneshot::Sender<Result<(), String>>,
+    reserved: Reserved,
+    _room: OwnedSemaphorePermit,
+    done: oneshot::Sender<Result<(), NotSpooled>>,
+}
+
+/// Bytes of the directory that are spoken for.
+struct Reserved(Arc<AtomicU64>, u64);
+
+impl Reserved {
+    fn keep(mut self) {
+        self.1 = 0;
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        self.0.fetch_sub(self.1, Ordering::Relaxed);
+    }
 }
 
 impl Spool {
-    fn segments(&self) -> MutexGuard<'_, VecDeque<Arc<Segment>>> {
+    fn segments(&self) -> MutexGuard<'_, Segments> {
         // No step below leaves it between two states.
         self.segments.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -239,40 +317,46 @@ impl Spool {
     /// the end, they may be.
     ///
     /// # Errors
-    /// They are not.
+    /// They are not, or that is not known.
     pub(super) async fn append(&self, records: &[Vec<u8>]) -> Result<(), NotSpooled> {
-        let mut framed = Vec::new();
+        let bytes: usize = records.iter().map(|record| framed_len(record)).sum();
+        let reserved = self.spools.reserve(bytes as u64).ok_or(NotSpooled::Full)?;
+        let gone = || NotSpooled::Failed("the spool's writer has ended".to_owned());
+        let permits = u32::try_from(bytes.min(QUEUE_BYTES)).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.room).acquire_many_owned(permits).await;
+        let room = room.map_err(|_| gone())?;
+        let mut framed = Vec::with_capacity(bytes);
         records.iter().for_each(|record| put(&mut framed, record));
-        if self.all.bytes.load(Ordering::Relaxed) + framed.len() as u64 > self.all.bytes_max {
-            return Err(NotSpooled::Full);
-        }
         let (done, is_done) = oneshot::channel();
         let request = Request {
             framed,
             records: records.len() as u64,
+            reserved,
+            _room: room,
             done,
         };
-        let gone = || NotSpooled::Failed("the spool's writer has ended".to_owned());
         self.queue.send(request).await.map_err(|_| gone())?;
-        is_done
-            .await
-            .map_err(|_| gone())?
-            .map_err(NotSpooled::Failed)
+        is_done.await.map_err(|_| gone())?
     }
 
-    /// Records that are not settled, and what the files of all tables take.
+    /// Records that are not settled, and what the files take.
     pub(super) fn spooled(&self) -> Spooled {
         let segments = self.segments();
         Spooled {
-            records: self.records.load(Ordering::Relaxed),
-            bytes: segments.iter().map(|segment| segment.len()).sum(),
+            records: segments.records,
+            bytes: segments.all.iter().map(|segment| segment.len()).sum(),
         }
+    }
+
+    /// Why it cannot be written or read, at present.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.segments().trouble.clone()
     }
 
     /// Where the first record that is not settled begins.
     pub(super) fn settled(&self) -> Place {
         let segments = self.segments();
-        let first = segments.front();
+        let first = segments.all.front();
         first.map_or(
             Place {
                 segment: 0,
@@ -285,80 +369,116 @@ impl Spool {
         )
     }
 
-    /// The next records from a place on. Waits for them.
-    ///
-    /// # Errors
-    /// The file cannot be read.
-    pub(super) async fn next(&self, from: Place) -> io::Result<Chunk> {
+    /// Waits until something is not settled.
+    pub(super) async fn is_filled(&self) {
+        self.readable(self.settled()).await;
+    }
+
+    /// Waits until there are records from a place on: their segment, and where in it.
+    async fn readable(&self, from: Place) -> (Arc<Segment>, u64) {
         let mut changed = self.changed.subscribe();
         loop {
             changed.borrow_and_update();
-            if let Some((segment, byte)) = self.readable(from) {
-                let number = segment.number;
-                let read = tokio::task::spawn_blocking(move || segment.read(byte));
-                let read = read.await.map_err(io::Error::other)??;
-                let end = Place {
-                    segment: number,
-                    byte: read.end,
-                };
-                return Ok(Chunk {
-                    records: read.records,
-                    end,
-                });
+            let found = {
+                let segments = self.segments();
+                let mut later = segments.all.iter().filter(|s| s.number >= from.segment);
+                later.find_map(|segment| {
+                    let byte = match segment.number == from.segment {
+                        true => from.byte,
+                        false => segment.settled(),
+                    };
+                    (byte < segment.len()).then(|| (Arc::clone(segment), byte))
+                })
+            };
+            if let Some(found) = found {
+                return found;
             }
             // The other side is in `self`.
             let _ = changed.changed().await;
         }
     }
 
-    /// The segment that has records from a place on, and where in it.
-    fn readable(&self, from: Place) -> Option<(Arc<Segment>, u64)> {
-        let segments = self.segments();
-        let mut later = segments.iter().filter(|s| s.number >= from.segment);
-        later.find_map(|segment| {
-            let byte = match segment.number == from.segment {
-                true => from.byte,
-                false => segment.settled(),
-            };
-            (byte < segment.len()).then(|| (Arc::clone(segment), byte))
-        })
+    /// The next records from a place on. Waits for them. None if they cannot be read, which is
+    /// told.
+    pub(super) async fn next(&self, from: Place) -> Option<Chunk> {
+        let (segment, byte) = self.readable(from).await;
+        let number = segment.number;
+        let read = tokio::task::spawn_blocking(move || segment.read(byte)).await;
+        match read.map_err(io::Error::other).flatten() {
+            Ok(read) => {
+                let bytes = read.records.iter().map(Vec::len).sum();
+                Some(Chunk {
+                    segment: number,
+                    records: read.records,
+                    ends: read.ends,
+                    bytes,
+                })
+            }
+            Err(error) => {
+                let trouble = format!("the spool cannot be read: {error}");
+                tracing::error!("{trouble}");
+                self.segments().trouble = Some(trouble);
+                None
+            }
+        }
     }
 
-    /// All before a place is settled; so many records more than before.
+    /// All before a place is settled: so many records more than before.
     pub(super) fn settle(&self, to: Place, records: u64) {
         let mut segments = self.segments();
-        while segments.front().is_some_and(|s| s.number < to.segment) {
-            let settled = segments.pop_front();
+        while segments.all.front().is_some_and(|s| s.number < to.segment) {
+            let settled = segments.all.pop_front();
             settled.iter().for_each(|segment| self.delete(segment));
         }
-        if let Some(segment) = segments.front() {
+        if let Some(segment) = segments.all.front() {
             segment.settle(to.byte);
         }
+        segments.records = segments.records.saturating_sub(records);
+        if segments.records == 0 && !segments.is_writing {
+            let kept = KEPT_BYTES.min(self.spools.bytes_max / 8);
+            if let Some(last) = segments.all.pop_back_if(|last| last.len() > kept) {
+                self.delete(&last);
+            }
+        }
         drop(segments);
-        self.records.fetch_sub(records, Ordering::Relaxed);
         self.changed.send_replace(());
     }
 
-    /// Waits until all is settled.
+    /// Waits until all that is there now is settled.
     pub(super) async fn drained(&self) {
+        let end = {
+            let segments = self.segments();
+            let last = segments.all.iter().rfind(|s| s.settled() < s.len());
+            last.map(|last| Place {
+                segment: last.number,
+                byte: last.len(),
+            })
+        };
+        let Some(end) = end else { return };
         let mut changed = self.changed.subscribe();
-        while self.records.load(Ordering::Relaxed) > 0 {
+        while self.settled() < end && self.spooled().records > 0 {
             // The other side is in `self`.
             let _ = changed.changed().await;
         }
     }
 
-    /// Deletes the files if all is settled. Nothing may be appended any more.
-    pub(super) fn clear(&self) {
-        if self.records.load(Ordering::Relaxed) == 0 {
-            let mut segments = self.segments();
-            segments.drain(..).for_each(|segment| self.delete(&segment));
+    /// Nothing is appended any more; files are deleted if all is settled. Tells how many records
+    /// are not.
+    pub(super) fn close(&self) -> u64 {
+        let mut segments = self.segments();
+        segments.is_closed = true;
+        if segments.records == 0 {
+            let all: Vec<_> = segments.all.drain(..).collect();
+            all.iter().for_each(|segment| self.delete(segment));
         }
+        segments.records
     }
 
     fn delete(&self, segment: &Segment) {
         segment.delete();
-        self.all.bytes.fetch_sub(segment.len(), Ordering::Relaxed);
+        self.spools
+            .bytes
+            .fetch_sub(segment.len(), Ordering::Relaxed);
     }
 }
 
@@ -385,37 +505,87 @@ impl Writer {
             };
             let records = group.iter().map(|request| request.records).sum();
             let written = self.write(&spool, &framed, records);
-            let written = written.map_err(|e| e.to_string());
-            for request in group {
+            for Request { reserved, done, .. } in group {
+                let told = match &written {
+                    Ok(()) => {
+                        reserved.keep();
+                        Ok(())
+                    }
+                    Err((why, false)) => Err(NotSpooled::Failed(why.clone())),
+                    Err((why, true)) => Err(NotSpooled::InDoubt(why.clone())),
+                };
                 // Whoever does not wait any more has been told that it is not known.
-                let _ = request.done.send(written.clone());
+                let _ = done.send(told);
             }
         }
     }
 
-    fn write(&mut self, spool: &Spool, framed: &[u8], records: u64) -> io::Result<()> {
+    /// Tells why not, and whether it may be that the records are there nevertheless.
+    fn write(&mut self, spool: &Spool, framed: &[u8], records: u64) -> Result<(), (String, bool)> {
+        let last = {
+            let mut segments = spool.segments();
+            segments.is_writing = true;
+            segments.all.back().map(|last| last.number)
+        };
+        // It is gone from the list once all of it was settled.
         let active = self.active.take();
-        let active = active.filter(|segment| segment.len() < SEGMENT_BYTES);
+        let active = active.filter(|a| Some(a.number) == last && a.len() < SEGMENT_BYTES);
+        let written = self.append(spool, active, framed, records);
+        spool.segments().is_writing = false;
+        written.map_err(|(error, is_in_doubt)| {
+            let trouble = format!("the spool cannot be written: {error}");
+            let table = &self.header.key;
+            tracing::error!(table, "{trouble}");
+            spool.segments().trouble = Some(trouble.clone());
+            (trouble, is_in_doubt)
+        })
+    }
+
+    fn append(
+        &mut self,
+        spool: &Spool,
+        active: Option<Arc<Segment>>,
+        framed: &[u8],
+        records: u64,
+    ) -> Result<(), (io::Error, bool)> {
+        let spools = &spool.spools;
+        let is_new = active.is_none();
         let segment = match active {
             Some(segment) => segment,
             None => {
-                let number = spool.all.next.fetch_add(1, Ordering::Relaxed);
-                let segment = Segment::create(&spool.all.dir, number, &self.header)?;
-                let segment = Arc::new(segment);
-                spool.all.bytes.fetch_add(segment.len(), Ordering::Relaxed);
-                spool.segments().push_back(Arc::clone(&segment));
-                segment
+                let number = spools.next.fetch_add(1, Ordering::Relaxed);
+                let segment = Segment::create(&spools.dir, number, &self.header);
+                Arc::new(segment.map_err(|e| (e, false))?)
             }
         };
-        // Before whoever sends them can see them.
-        spool.records.fetch_add(records, Ordering::Relaxed);
+        let before = segment.len();
         if let Err((error, is_lost)) = segment.append(framed) {
-            spool.records.fetch_sub(records, Ordering::Relaxed);
-            self.active = (!is_lost).then_some(segment);
-            return Err(error);
+            match (is_new, is_lost) {
+                (true, _) => segment.delete(),
+                (false, true) => {}
+                (false, false) => self.active = Some(segment),
+            }
+            return Err((error, is_lost));
         }
-        let bytes = framed.len() as u64;
-        spool.all.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let mut segments = spool.segments();
+        if segments.is_closed {
+            drop(segments);
+            if is_new {
+                segment.delete();
+            }
+            return Err((
+                io::Error::other("the table is not served any more"),
+                !is_new,
+            ));
+        }
+        if is_new {
+            spools.bytes.fetch_add(before, Ordering::Relaxed);
+            segments.all.push_back(Arc::clone(&segment));
+        }
+        segment.appended(framed.len());
+        segments.records += records;
+        segments.trouble = None;
+        drop(segments);
         self.active = Some(segment);
         spool.changed.send_replace(());
         Ok(())

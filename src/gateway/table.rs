@@ -1,31 +1,18 @@
-//! One table of the gateway: its records and its stream.
+//! One table of the gateway: its records, and how it is.
 
 use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 
-use super::Served;
 use super::health::{Health, SILENT_MAX, Status};
+use super::keeper::{Keeper, State, is_away};
 use super::letters::{DeadLetters, Refused};
 use super::metrics::{Figures, Metrics};
 use super::spool::{NotSpooled, Spool};
-use crate::sdk::{
-    Credentials, Encoding, Error, ErrorKind, Sdk, Stream, StreamOptions, StreamState,
-    TableProperties,
-};
+use super::{Served, Upstream};
+use crate::sdk::{Encoding, Error, ErrorKind, Stream, TableProperties};
 use crate::transcode::Reason;
-
-/// How long a request waits for the stream to open.
-const OPENING_MAX: Duration = Duration::from_secs(5);
-/// A stream that has failed is made anew once this has passed.
-const FAILED_FOR: Duration = Duration::from_secs(1);
-
-/// Where streams go, and by whose leave.
-#[derive(Clone, PartialEq)]
-pub(super) struct Upstream {
-    pub(super) sdk: Sdk,
-    pub(super) credentials: Credentials,
-}
 
 /// One table of the gateway.
 pub(super) struct Table {
@@ -34,22 +21,13 @@ pub(super) struct Table {
     pub(super) properties: TableProperties,
     pub(super) figures: Figures,
     pub(super) spool: Option<Arc<Spool>>,
+    pub(super) keeper: Arc<Keeper>,
     encoding: Encoding,
-    upstream: Upstream,
     refused: Arc<Refused>,
-    slot: Mutex<Slot>,
-    /// Held by whoever opens the stream.
-    opening: tokio::sync::Mutex<()>,
-}
-
-/// The stream is opened by the first record. One that has failed stays until there is another.
-#[derive(Default)]
-struct Slot {
-    stream: Option<Arc<Stream>>,
-    /// Why it could not be made anew, and when that was tried.
-    failed: Option<(Instant, Error)>,
-    /// What the streams before it have had acknowledged: records, and when last.
-    before: (u64, Option<Instant>),
+    /// Acknowledged records that are counted.
+    counted: AtomicU64,
+    /// Refused records at the last flush.
+    flushed: AtomicU64,
 }
 
 /// Why records were not accepted.
@@ -60,7 +38,8 @@ pub(super) enum NotAccepted {
 }
 
 impl Table {
-    pub(super) fn new(
+    /// Starts the task that keeps its stream.
+    pub(super) fn start(
         key: String,
         properties: TableProperties,
         upstream: Upstream,
@@ -69,23 +48,28 @@ impl Table {
         metrics: &Metrics,
     ) -> Self {
         let figures = metrics.figures(&key);
-        let refused = Refused {
+        // Those of a table before it that had its key.
+        let figures_refused = figures.refused.get();
+        let refused = Arc::new(Refused {
             key: key.clone(),
             table_name: properties.table_name(),
             descriptor: properties.sent(),
             letters: Arc::clone(letters),
             figures: figures.clone(),
-        };
+        });
+        // What lies in a spool is sent from there again.
+        let carries = spool.is_none();
+        let keeper = Keeper::start(&key, &properties, upstream, carries, Arc::clone(&refused));
         Self {
             key,
             encoding: Encoding::new(properties.clone()),
             properties,
             figures,
             spool,
-            upstream,
-            refused: Arc::new(refused),
-            slot: Mutex::default(),
-            opening: tokio::sync::Mutex::default(),
+            keeper,
+            refused,
+            counted: AtomicU64::new(0),
+            flushed: AtomicU64::new(figures_refused),
         }
     }
 
@@ -120,179 +104,91 @@ impl Table {
         &self,
         records: &[Vec<u8>],
     ) -> Result<(Arc<Stream>, Range<u64>), Error> {
-        let stream = self.stream().await?;
+        let stream = self.keeper.stream().await?;
         let offsets = stream.try_ingest_all(records)?;
         self.figures.accepted.inc_by(records.len() as u64);
         Ok((stream, offsets))
     }
 
-    fn slot(&self) -> MutexGuard<'_, Slot> {
-        // No step leaves it between two states.
-        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The stream if there is one.
-    fn active(&self) -> Option<Arc<Stream>> {
-        self.slot().stream.clone()
-    }
-
-    /// The stream if there is one that has not failed.
-    fn usable(&self) -> Option<Arc<Stream>> {
-        let stream = self.active();
-        stream.filter(|stream| stream.state() != StreamState::Failed)
-    }
-
-    /// The stream; opens it, or makes another of one that has failed.
-    pub(super) async fn stream(&self) -> Result<Arc<Stream>, Error> {
-        let stream = match self.usable() {
-            Some(stream) => stream,
-            None => self.opened_anew().await?,
-        };
-        let opened = tokio::time::timeout(OPENING_MAX, stream.opened());
-        opened.await.unwrap_or_else(|_| Err(unopened()))?;
-        Ok(stream)
-    }
-
-    async fn opened_anew(&self) -> Result<Arc<Stream>, Error> {
-        let _one = self.opening.lock().await;
-        if let Some(stream) = self.usable() {
-            return Ok(stream);
-        }
-        let Some(failed) = self.active() else {
-            let started = Arc::new(self.started()?);
-            return Ok(Arc::clone(self.slot().stream.insert(started)));
-        };
-        let tried = self.slot().failed.clone();
-        match tried {
-            Some((at, error)) if at.elapsed() < FAILED_FOR => return Err(error),
-            Some(_) => {}
-            None => {
-                let error = failed.failure();
-                let error = error.map_or_else(String::new, |e| e.to_string());
-                tracing::error!(table = self.key, error, "the stream has failed");
-            }
-        }
-        match self.another(&failed).await {
-            Ok(another) => {
-                tracing::info!(table = self.key, "another stream is open");
-                let mut slot = self.slot();
-                let progress = failed.progress();
-                slot.failed = None;
-                slot.before.0 += progress.acknowledged;
-                slot.before.1 = progress.last_ack.or(slot.before.1);
-                Ok(Arc::clone(slot.stream.insert(Arc::new(another))))
-            }
-            Err(error) => {
-                self.slot().failed = Some((Instant::now(), error.clone()));
-                Err(error)
-            }
-        }
-    }
-
-    fn started(&self) -> Result<Stream, Error> {
-        let Upstream { sdk, credentials } = &self.upstream;
-        sdk.start_stream(credentials.clone(), &self.properties, self.options())
-    }
-
-    /// A stream after one that has failed. Without a spool it gets what that one has left; with
-    /// one that is sent from there, and whoever waited for a record was told.
-    async fn another(&self, failed: &Stream) -> Result<Stream, Error> {
-        let another = async {
-            match &self.spool {
-                None => self.upstream.sdk.recreate_stream(failed).await,
-                Some(_) => {
-                    let started = self.started()?;
-                    started.opened().await?;
-                    Ok(started)
-                }
-            }
-        };
-        let another = tokio::time::timeout(OPENING_MAX, another).await;
-        another.unwrap_or_else(|_| Err(unopened()))
-    }
-
-    /// A service that is away is waited for as long as that takes: what was accepted is kept.
-    fn options(&self) -> StreamOptions {
-        let refused = Arc::clone(&self.refused);
-        StreamOptions::new()
-            .recovery_retries(u32::MAX)
-            .refused_callback(move |item, error| refused.put(item, error))
-    }
-
     /// How it is, now.
     pub(super) fn health(&self) -> Health {
-        let slot = self.slot();
-        let (stream, failed) = (slot.stream.clone(), slot.failed.clone());
-        let (mut acknowledged, mut last_ack) = slot.before;
-        drop(slot);
-        let mut health = Health {
+        let state = self.keeper.state();
+        let (mut acknowledged, mut last_ack) = self.keeper.before();
+        let (mut status, mut message) = (Status::Healthy, None);
+        let mut stream_active = false;
+        match &state {
+            State::Idle | State::Closed => {}
+            State::Failed { error, .. } => {
+                (status, message) = (Status::Failed, Some(error.to_string()));
+            }
+            State::Opening(stream) | State::Open(stream) => {
+                let progress = stream.progress();
+                acknowledged += progress.acknowledged;
+                last_ack = progress.last_ack.or(last_ack);
+                let silent = progress
+                    .waiting
+                    .map_or(Duration::ZERO, |since| since.elapsed());
+                stream_active = matches!(state, State::Open(_));
+                let what = match () {
+                    () if !stream_active => Some("the stream is being opened".to_owned()),
+                    () if is_away(stream) => Some("the stream is being opened again".to_owned()),
+                    () if silent > SILENT_MAX => {
+                        Some(format!("no acknowledgement for {} s", silent.as_secs()))
+                    }
+                    () => None,
+                };
+                if let Some(what) = what {
+                    let why = self.keeper.away();
+                    let why = why.map_or_else(String::new, |error| format!(": {error}"));
+                    (status, message) = (Status::Recovering, Some(format!("{what}{why}")));
+                }
+            }
+        }
+        let spooled = self.spool.as_ref().map(|spool| spool.spooled());
+        if let Some(error) = self.spool.as_ref().and_then(|spool| spool.trouble()) {
+            status = status.max(Status::Recovering);
+            message = Some(error);
+        }
+        let outstanding = self.keeper.outstanding();
+        Health {
             table: self.key.clone(),
             table_name: self.properties.table_name(),
-            stream_active: false,
-            status: Status::Healthy,
-            unacknowledged: 0,
-            last_ack: None,
-            acknowledged: 0,
-            spool: self.spool.as_ref().map(|spool| spool.spooled()),
-            message: None,
-        };
-        if let Some(stream) = &stream {
-            let progress = stream.progress();
-            acknowledged += progress.acknowledged;
-            last_ack = progress.last_ack.or(last_ack);
-            health.unacknowledged = stream.outstanding();
-            let silent = progress
-                .waiting
-                .map_or(Duration::ZERO, |since| since.elapsed());
-            let (status, message) = match stream.state() {
-                StreamState::Opened | StreamState::Flushing if silent > SILENT_MAX => {
-                    let seconds = silent.as_secs();
-                    let message = format!("no acknowledgement for {seconds} s");
-                    (Status::Recovering, Some(message))
-                }
-                StreamState::Opened | StreamState::Flushing | StreamState::Closed => {
-                    (Status::Healthy, None)
-                }
-                StreamState::Uninitialized => (
-                    Status::Recovering,
-                    Some("the stream is being opened".to_owned()),
-                ),
-                StreamState::Recovering => (
-                    Status::Recovering,
-                    Some("the stream is being opened again".to_owned()),
-                ),
-                StreamState::Failed => {
-                    let why = failed.map(|(_, error)| error);
-                    let why = why.or_else(|| stream.failure());
-                    (Status::Failed, why.map(|error| error.to_string()))
-                }
-            };
-            (health.status, health.message) = (status, message);
-            health.stream_active = !matches!(
-                stream.state(),
-                StreamState::Uninitialized | StreamState::Failed
-            );
-        }
-        if let Some(spool) = &health.spool {
+            stream_active,
+            status,
             // What is in the stream is in the spool, but for records that somebody waits for.
-            health.unacknowledged = health.unacknowledged.max(spool.records);
+            unacknowledged: spooled.map_or(outstanding, |spooled| spooled.records.max(outstanding)),
+            last_ack: last_ack.and_then(|at| SystemTime::now().checked_sub(at.elapsed())),
+            acknowledged,
+            spool: spooled,
+            message,
         }
-        health.acknowledged = acknowledged;
-        let ago = last_ack.map(|at| at.elapsed());
-        health.last_ack = ago.and_then(|ago| SystemTime::now().checked_sub(ago));
-        health
     }
 
-    /// Waits until all that was accepted before is durable; false if there was nothing ever.
-    pub(super) async fn flush(&self) -> Result<bool, Error> {
+    /// Counts what was acknowledged since this was done last.
+    pub(super) fn count(&self, health: &Health) {
+        let before = self
+            .counted
+            .fetch_max(health.acknowledged, Ordering::Relaxed);
+        let more = health.acknowledged.saturating_sub(before);
+        self.figures.acknowledged.inc_by(more);
+    }
+
+    /// Waits until all that was accepted before is settled. Tells how much was refused since that
+    /// was done last; none if there was nothing ever.
+    pub(super) async fn flush(&self) -> Result<Option<u64>, Error> {
         if let Some(spool) = &self.spool {
             spool.drained().await;
         }
-        if self.active().is_none() {
-            return Ok(false);
+        if self.keeper.outstanding() > 0 {
+            match self.keeper.stream().await?.flush().await {
+                Err(error) if error.kind() != ErrorKind::Refused => return Err(error),
+                // They are among the dead letters.
+                Ok(()) | Err(_) => {}
+            }
         }
-        self.stream().await?.flush().await?;
-        Ok(true)
+        let refused = self.figures.refused.get();
+        let since = refused - self.flushed.swap(refused, Ordering::Relaxed).min(refused);
+        Ok((self.figures.accepted.get() > 0 || since > 0).then_some(since))
     }
 
     /// How many records are accepted and not settled.
@@ -300,44 +196,43 @@ impl Table {
         self.health().unacknowledged
     }
 
-    /// Sends what there is and ends the stream. What lies in a spool may stay there.
-    pub(super) async fn close(&self, patience: Duration) -> Result<(), Error> {
-        if let Some(spool) = &self.spool
-            && tokio::time::timeout(patience, spool.drained())
-                .await
-                .is_err()
-        {
-            let left = spool.spooled().records;
-            tracing::warn!(
-                table = self.key,
-                "{left} records stay in the spool and are sent once the gateway runs again"
-            );
+    /// Waits until all that was accepted is settled.
+    pub(super) async fn settled(&self) {
+        if let Some(spool) = &self.spool {
+            spool.drained().await;
+        }
+        self.keeper.settled().await;
+    }
+
+    /// Sends what there is, until `patience` is over, and ends the stream. What lies in a
+    /// spool may stay there; of what does not, each record is a dead letter.
+    ///
+    /// # Errors
+    /// Not all that was accepted is durable, and where it is.
+    pub(super) async fn close(&self, patience: impl Future<Output = ()>) -> Result<(), String> {
+        tokio::select! {
+            () = self.settled() => {}
+            () = patience => {}
+        }
+        let left = self.keeper.end().await;
+        if let Some(spool) = &self.spool {
+            match spool.close() {
+                0 => {}
+                records => tracing::warn!(
+                    table = self.key,
+                    "{records} records stay in the spool and are sent once the gateway runs again"
+                ),
+            }
+        }
+        if left.is_empty() {
             return Ok(());
         }
-        let closed = match self.active() {
-            None => Ok(()),
-            // What it has left has one more chance.
-            Some(stream) if stream.state() == StreamState::Failed => {
-                match self.spool.is_some() || stream.outstanding() == 0 {
-                    true => Ok(()),
-                    false => self.stream().await?.close().await,
-                }
-            }
-            Some(stream) => stream.close().await,
-        };
-        if let Some(spool) = &self.spool {
-            spool.clear();
-        }
-        match closed {
-            // It was told when it happened, and is in the dead letters; all else is durable.
-            Err(error) if error.kind() == ErrorKind::Refused && self.outstanding() == 0 => Ok(()),
-            closed => closed,
-        }
+        let why = "the gateway has ended before it was acknowledged; it may be in the table";
+        let error = Error::new(ErrorKind::Unavailable, why);
+        let place = self.refused.put_all(&left, &error);
+        let records = left.len();
+        Err(format!(
+            "{records} records are not known to be durable; they are in {place}"
+        ))
     }
-}
-
-fn unopened() -> Error {
-    let seconds = OPENING_MAX.as_secs();
-    let message = format!("the service has opened no stream within {seconds} s");
-    Error::new(ErrorKind::Unavailable, message)
 }

@@ -25,8 +25,6 @@ use super::window::{Refused, Window};
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// The longest time that a close signal may announce.
 const GRACE_MAX: Duration = Duration::from_secs(3_600);
-/// So many refused records with none accepted between are the fault of the schema.
-const RECORDS_REFUSED_MAX: usize = 20;
 /// How long acknowledgements are taken after a connection was half-closed whose time is up.
 const LATE_ACKS_MAX: Duration = Duration::from_millis(500);
 /// How long the server may take to end a stream that the client has half-closed.
@@ -434,7 +432,7 @@ impl Stream {
             Refused::Found(batch) => {
                 self.refused.push((batch, fault.clone()));
                 self.refused_in_a_row += 1;
-                if self.refused_in_a_row >= RECORDS_REFUSED_MAX {
+                if self.refused_in_a_row >= self.config.refused_in_a_row_max {
                     self.window.rewind();
                     return self.fail(fault);
                 }

@@ -39,6 +39,8 @@ pub struct Config {
     pub flush_timeout: Duration,
     /// The most streams that are created to find what the service refuses.
     pub refusals_max: u32,
+    /// So many refused records with none accepted between are the fault of the schema.
+    pub refused_in_a_row_max: usize,
     /// Seed of the jitter.
     pub seed: u64,
 }
@@ -71,6 +73,7 @@ impl Default for Config {
             ack_timeout: Duration::from_secs(60),
             flush_timeout: Duration::from_secs(300),
             refusals_max: 64,
+            refused_in_a_row_max: 20,
             seed: 0,
         }
     }

@@ -7,9 +7,9 @@ use std::time::Duration;
 #[cfg(feature = "gateway")]
 use super::Unacknowledged;
 use super::{Credentials, Error};
-#[cfg(feature = "gateway")]
-use crate::protocol::Batch;
 use crate::protocol::Config;
+#[cfg(feature = "gateway")]
+use crate::protocol::{Batch, Fault};
 
 /// Longer times are as good as for ever, and can be added to the clock.
 const TIME_MAX: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
@@ -19,6 +19,9 @@ const REFUSALS_MAX: u32 = 10_000;
 
 type OnAck = Arc<dyn Fn(AckResponse) + Send + Sync>;
 type OnError = Arc<dyn Fn(i64, &Error) + Send + Sync>;
+/// The stream is away, for this reason and until another attempt after so long; none: it is open.
+#[cfg(feature = "gateway")]
+type OnAway = Arc<dyn Fn(Option<(Error, Duration)>) + Send + Sync>;
 #[cfg(feature = "gateway")]
 type OnRefused = Arc<dyn Fn(&Unacknowledged, &Error) + Send + Sync>;
 
@@ -85,6 +88,8 @@ pub struct StreamOptions {
     pub(super) on_error: Option<OnError>,
     #[cfg(feature = "gateway")]
     pub(super) on_refused: Option<OnRefused>,
+    #[cfg(feature = "gateway")]
+    on_away: Option<OnAway>,
 }
 
 impl Default for StreamOptions {
@@ -105,6 +110,8 @@ impl Default for StreamOptions {
             on_error: None,
             #[cfg(feature = "gateway")]
             on_refused: None,
+            #[cfg(feature = "gateway")]
+            on_away: None,
         }
     }
 }
@@ -168,7 +175,7 @@ impl StreamOptions {
     }
 
     /// Calls this for each record that the service refuses, before anybody is told that it is
-    /// settled. The stream waits for it.
+    /// settled. The stream waits for it, and goes on however many there are.
     #[cfg(feature = "gateway")]
     pub(crate) fn refused_callback(
         mut self,
@@ -178,6 +185,25 @@ impl StreamOptions {
         self
     }
 
+    /// Calls this each time that an attempt to connect has failed, or a connection, and each time
+    /// that one has succeeded.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn away_callback(
+        mut self,
+        callback: impl Fn(Option<(Error, Duration)>) + Send + Sync + 'static,
+    ) -> Self {
+        self.on_away = Some(Arc::new(callback));
+        self
+    }
+
+    /// Tells whoever wants to know whether the stream is away.
+    #[cfg(feature = "gateway")]
+    pub(super) fn tell_away(&self, why: Option<(&Fault, Duration)>) {
+        if let Some(callback) = &self.on_away {
+            callback(why.map(|(fault, wait)| (Error::of_fault(fault), wait)));
+        }
+    }
+
     /// Tells whoever wants to know at once of what was refused.
     #[cfg(feature = "gateway")]
     pub(super) fn tell_refused(&self, batch: &Batch, error: &Error) {
@@ -185,6 +211,14 @@ impl StreamOptions {
             let items = super::unacknowledged::items(batch);
             items.iter().for_each(|item| callback(item, error));
         }
+    }
+
+    /// Whether refusals never end the stream, and are kept by somebody else.
+    pub(super) fn endures(&self) -> bool {
+        #[cfg(feature = "gateway")]
+        return self.on_refused.is_some();
+        #[cfg(not(feature = "gateway"))]
+        false
     }
 
     pub(super) fn flush_timeout(&self) -> Duration {
@@ -205,7 +239,15 @@ impl StreamOptions {
             ack_timeout: millis(self.server_lack_of_ack_timeout_ms),
             // Counted from `close`, not from when its last record has a place.
             flush_timeout: TIME_MAX,
-            refusals_max: REFUSALS_MAX,
+            refusals_max: if self.endures() {
+                u32::MAX
+            } else {
+                REFUSALS_MAX
+            },
+            refused_in_a_row_max: match self.endures() {
+                true => usize::MAX,
+                false => Config::default().refused_in_a_row_max,
+            },
             seed: fastrand::u64(..),
         }
     }

@@ -9,6 +9,11 @@ use super::unacknowledged::{Unacknowledged, items};
 use super::{Error, ErrorKind};
 use crate::protocol::Batch;
 
+/// Where somebody else keeps what is refused, the last so many are known by their offsets: more
+/// than may be outstanding.
+#[cfg(feature = "gateway")]
+const KNOWN_MAX: usize = 100_000;
+
 /// Refused records are kept up to so many bytes.
 const REFUSED_BYTES_MAX: usize = 64 << 20;
 
@@ -38,6 +43,17 @@ impl Refusals {
         let mut item = item.unwrap_or_else(|| Unacknowledged::without_records(batch));
         item.refused = Some(error.clone());
         self.by_offset.insert(item.offset as u64, (item, error));
+    }
+
+    /// Notes what was refused, and somebody else keeps.
+    #[cfg(feature = "gateway")]
+    pub(super) fn note(&mut self, batch: &Batch, error: Error) {
+        let mut item = Unacknowledged::without_records(batch);
+        item.refused = Some(error.clone());
+        self.by_offset.insert(item.offset as u64, (item, error));
+        if self.by_offset.len() > KNOWN_MAX {
+            self.by_offset.pop_first();
+        }
     }
 
     pub(super) fn get(&self, offset: u64) -> Option<&Error> {

@@ -226,6 +226,20 @@ impl Stream {
         }
     }
 
+    /// All offsets below are settled.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn settled(&self) -> u64 {
+        self.shared.settled()
+    }
+
+    /// Waits until it has ended.
+    #[cfg(feature = "gateway")]
+    pub(crate) async fn ended(&self) {
+        let mut phases = self.shared.phases();
+        // It lives as long as `self`.
+        let _ = phases.wait_for(|phase| phase.has_ended()).await;
+    }
+
     /// How many records and batches are accepted and not settled.
     #[cfg(feature = "gateway")]
     pub(crate) fn outstanding(&self) -> u64 {
@@ -255,7 +269,7 @@ impl Stream {
     }
 
     /// Accepts again what another stream has left.
-    pub(super) async fn accept_again(&self, item: &Unacknowledged) -> Result<(), Error> {
+    pub(crate) async fn accept_again(&self, item: &Unacknowledged) -> Result<(), Error> {
         let mut body = Vec::new();
         item.records.iter().for_each(|r| put_record(&mut body, r));
         let count = u32::try_from(item.records.len()).unwrap_or(u32::MAX);
@@ -356,7 +370,7 @@ impl Stream {
     }
 
     /// Ends it at once, whatever it has.
-    pub(super) fn abort(&self) {
+    pub(crate) fn abort(&self) {
         self.shared.abort();
     }
 

@@ -5,11 +5,12 @@
 //! header, record, record, ...      each as: length u32, CRC-32 u32, bytes (numbers little-endian)
 //! ```
 //!
-//! A file that was cut off ends with its last whole record.
+//! The CRC is that of length and bytes, so that zeros are no record. A file that was cut off ends
+//! with its last whole record; of one that is damaged a whole one is made, and it is kept.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -50,10 +51,21 @@ impl Header {
     }
 }
 
-/// Records of a segment, and where the next begins.
+/// Records of a segment, and where each ends.
+#[derive(Default)]
 pub(super) struct Records {
     pub(super) records: Vec<Vec<u8>>,
-    pub(super) end: u64,
+    pub(super) ends: Vec<u64>,
+}
+
+/// A file that another process has left.
+pub(super) enum Opened {
+    /// Whose records these are, and how many are not settled.
+    Segment(Header, Segment, u64),
+    /// It was cut off before it held a record.
+    Empty(u64),
+    /// Whose records these are cannot be read.
+    Damaged(u64),
 }
 
 pub(super) struct Segment {
@@ -70,15 +82,20 @@ pub(super) struct Segment {
 /// A record as it stands in the file.
 pub(super) fn put(out: &mut Vec<u8>, record: &[u8]) {
     // A record has at most 10 MB.
-    let len = record.len() as u32;
-    out.extend_from_slice(&len.to_le_bytes());
-    out.extend_from_slice(&crc(record).to_le_bytes());
+    let len = (record.len() as u32).to_le_bytes();
+    out.extend_from_slice(&len);
+    out.extend_from_slice(&crc(&[&len, record]).to_le_bytes());
     out.extend_from_slice(record);
 }
 
-fn crc(bytes: &[u8]) -> u32 {
+/// How long a record is there.
+pub(super) fn framed_len(record: &[u8]) -> usize {
+    PREFIX_BYTES + record.len()
+}
+
+fn crc(parts: &[&[u8]]) -> u32 {
     let mut crc = Crc::new();
-    crc.update(bytes);
+    parts.iter().for_each(|part| crc.update(part));
     crc.sum()
 }
 
@@ -116,9 +133,8 @@ impl Segment {
         })
     }
 
-    /// Opens a file that another process has left, and counts the records that are not settled.
-    /// None for one that has no header: nothing in it was ever accepted.
-    pub(super) fn open(path: &Path) -> io::Result<Option<(Header, Self, u64)>> {
+    /// Opens a file that another process has left.
+    pub(super) fn open(path: &Path) -> io::Result<Opened> {
         let stem = path.file_stem().and_then(|stem| stem.to_str());
         let number = stem.and_then(|stem| stem.parse().ok());
         let number = number
@@ -126,32 +142,74 @@ impl Segment {
         let mut options = OpenOptions::new();
         options.read(true).write(true).mode(MODE);
         let file = options.open(path)?;
-        let marks = options.create(true).truncate(false).open(marks_of(path))?;
         let mut content = Vec::new();
         io::Read::read_to_end(&mut &file, &mut content)?;
-        let Some((header, _)) = take(&content) else {
-            return Ok(None);
+        let (header, rest) = match take(&content) {
+            None => return Ok(Opened::Empty(number)),
+            Some((None, _)) => return Ok(Opened::Damaged(number)),
+            Some((Some(header), rest)) => (header, rest),
         };
-        let start = (PREFIX_BYTES + header.len()) as u64;
-        let header: Header = serde_json::from_slice(header)?;
+        let Ok(header) = serde_json::from_slice::<Header>(header) else {
+            return Ok(Opened::Damaged(number));
+        };
+        let marks = options.create(true).truncate(false).open(marks_of(path))?;
         let mark = read_mark(&marks);
-        let (mut at, mut settled, mut left) = (start, start, 0);
-        while let Some((record, _)) = content.get(at as usize..).and_then(take) {
-            at += (PREFIX_BYTES + record.len()) as u64;
+        let (mut rest, mut left) = (rest, 0);
+        let len_of = |rest: &[u8]| (content.len() - rest.len()) as u64;
+        let mut settled = len_of(rest);
+        while let Some((Some(_), behind)) = take(rest) {
+            rest = behind;
             left += 1;
-            if mark == Some(at) {
-                (settled, left) = (at, 0);
+            if mark == Some(len_of(rest)) {
+                (settled, left) = (len_of(rest), 0);
             }
         }
-        let segment = Self {
+        let mut segment = Self {
             number,
             path: path.to_owned(),
             file,
             marks,
-            len: AtomicU64::new(at),
+            len: AtomicU64::new(len_of(rest)),
             settled: AtomicU64::new(settled),
         };
-        Ok(Some((header, segment, left)))
+        // Where a disk has lost what was written last, zeros may stand.
+        if rest.iter().any(|byte| *byte != 0) {
+            left += segment.mend(&header, &content[settled as usize..])?;
+        }
+        Ok(Opened::Segment(header, segment, left))
+    }
+
+    /// Puts a file of what can be read in the place of a damaged one, which is kept. `left` is
+    /// what is not settled; tells how many records there are behind the damage.
+    fn mend(&mut self, header: &Header, left: &[u8]) -> io::Result<u64> {
+        let (mut rest, mut kept, mut behind) = (left, Vec::new(), 0);
+        let mut is_behind = false;
+        while !rest.is_empty() {
+            match take(rest) {
+                // What stands between two records is no empty one.
+                Some((Some(record), next)) if !(is_behind && record.is_empty()) => {
+                    put(&mut kept, record);
+                    behind += u64::from(is_behind);
+                    rest = next;
+                }
+                _ => {
+                    is_behind = true;
+                    rest = rest.get(1..).unwrap_or_default();
+                }
+            }
+        }
+        let aside = self.path.with_extension("damaged");
+        fs::rename(&self.path, &aside)?;
+        let dir = self.path.parent().unwrap_or(Path::new("."));
+        let whole = Self::create(dir, self.number, header)?;
+        whole.append(&kept).map_err(|(error, _)| error)?;
+        whole.appended(kept.len());
+        *self = whole;
+        let (lost, aside) = (left.len() - kept.len(), aside.display());
+        tracing::error!(
+            "the spool: {lost} bytes are no whole records: either the last write was cut off, and was never answered, or the file is damaged; all other records are sent, and the file is kept as {aside}"
+        );
+        Ok(behind)
     }
 
     /// The end of what is written and synced.
@@ -164,7 +222,8 @@ impl Segment {
         self.settled.load(Ordering::Acquire)
     }
 
-    /// Writes records, as [`put`] has put them, and syncs them: all or none of them are there.
+    /// Writes records behind the last, as [`put`] has put them, and syncs them. They count once
+    /// that is told by [`Self::appended`].
     ///
     /// # Errors
     /// They are not; `true` where nothing can be said of the file's end any more.
@@ -178,9 +237,19 @@ impl Segment {
             let _ = self.file.set_len(len);
             return Err((error, true));
         }
-        self.len
-            .store(len + records.len() as u64, Ordering::Release);
-        Ok(())
+        // Somebody may have deleted it.
+        match self.file.metadata() {
+            Ok(metadata) if metadata.nlink() == 0 => {
+                let what = format!("{} was deleted", self.path.display());
+                Err((io::Error::new(ErrorKind::NotFound, what), true))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// So many bytes more are written and synced.
+    pub(super) fn appended(&self, bytes: usize) {
+        self.len.fetch_add(bytes as u64, Ordering::AcqRel);
     }
 
     /// The next records from a place on; none at the end.
@@ -195,19 +264,19 @@ impl Segment {
                 self.file.read_exact_at(&mut content, from)?;
             }
         }
-        let (mut records, mut rest) = (Vec::new(), content.as_slice());
-        while records.len() < CHUNK_RECORDS
-            && let Some((record, behind)) = take(rest)
+        let (mut read, mut rest) = (Records::default(), content.as_slice());
+        while read.records.len() < CHUNK_RECORDS
+            && let Some((Some(record), behind)) = take(rest)
         {
-            records.push(record.to_owned());
             rest = behind;
+            read.records.push(record.to_owned());
+            read.ends.push(from + (content.len() - rest.len()) as u64);
         }
-        if records.is_empty() && left > 0 {
+        if read.records.is_empty() && left > 0 {
             let what = format!("{} has changed at byte {from}", self.path.display());
             return Err(io::Error::new(ErrorKind::InvalidData, what));
         }
-        let end = from + (content.len() - rest.len()) as u64;
-        Ok(Records { records, end })
+        Ok(read)
     }
 
     /// All before this place is settled. Should that not come to the disk, it is sent twice.
@@ -216,13 +285,18 @@ impl Segment {
         let mut mark = [0; 12];
         let (place, sum) = mark.split_at_mut(8);
         place.copy_from_slice(&to.to_le_bytes());
-        sum.copy_from_slice(&crc(&to.to_le_bytes()).to_le_bytes());
+        sum.copy_from_slice(&crc(&[&to.to_le_bytes()]).to_le_bytes());
         let _ = self.marks.write_all_at(&mark, 0);
     }
 
     /// Deletes the file, all of which is settled.
     pub(super) fn delete(&self) {
-        for path in [&self.path, &marks_of(&self.path)] {
+        Self::remove(&self.path);
+    }
+
+    /// Deletes a file that holds nothing which is not settled.
+    pub(super) fn remove(path: &Path) {
+        for path in [path, &marks_of(path)] {
             if let Err(error) = fs::remove_file(path)
                 && error.kind() != ErrorKind::NotFound
             {
@@ -242,7 +316,7 @@ fn read_mark(marks: &File) -> Option<u64> {
     marks.read_exact_at(&mut mark, 0).ok()?;
     let place = *mark.first_chunk::<8>()?;
     let sum = *mark.last_chunk::<4>()?;
-    (crc(&place) == u32::from_le_bytes(sum)).then(|| u64::from_le_bytes(place))
+    (crc(&[&place]) == u32::from_le_bytes(sum)).then(|| u64::from_le_bytes(place))
 }
 
 fn length(prefix: &[u8; PREFIX_BYTES]) -> usize {
@@ -250,12 +324,13 @@ fn length(prefix: &[u8; PREFIX_BYTES]) -> usize {
     u32::from_le_bytes([a, b, c, d]) as usize
 }
 
-/// The first record, and what stands behind it; none if it is not whole.
-fn take(content: &[u8]) -> Option<(&[u8], &[u8])> {
+/// The first record, none if it is damaged, and what stands behind it; none if it is not whole.
+fn take(content: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
     let (prefix, rest) = content.split_first_chunk::<PREFIX_BYTES>()?;
     let (record, rest) = rest.split_at_checked(length(prefix))?;
-    let [.., a, b, c, d] = *prefix;
-    (crc(record) == u32::from_le_bytes([a, b, c, d])).then_some((record, rest))
+    let (len, sum) = prefix.split_at(4);
+    let is_whole = crc(&[len, record]).to_le_bytes() == sum;
+    Some((is_whole.then_some(record), rest))
 }
 
 #[cfg(test)]
@@ -268,6 +343,19 @@ mod tests {
         out
     }
 
+    fn appended(segment: &Segment, records: &[&[u8]]) {
+        let framed = framed(records);
+        segment.append(&framed).unwrap();
+        segment.appended(framed.len());
+    }
+
+    fn opened(path: &Path) -> (Header, Segment, u64) {
+        match Segment::open(path).unwrap() {
+            Opened::Segment(header, segment, left) => (header, segment, left),
+            Opened::Empty(_) | Opened::Damaged(_) => panic!("it has a header"),
+        }
+    }
+
     #[test]
     fn what_was_appended_is_there_up_to_where_the_file_was_cut_off() {
         let dir = tempfile::tempdir().unwrap();
@@ -275,28 +363,74 @@ mod tests {
         let segment = Segment::create(dir.path(), 7, &header).unwrap();
         let long = vec![3; 3 << 20];
         let start = segment.settled();
-        segment.append(&framed(&[b"one", b"", &long])).unwrap();
+        appended(&segment, &[b"one", b"", &long]);
         let first = segment.read(start).unwrap();
         assert_eq!(first.records, [b"one".to_vec(), Vec::new()]);
-        let second = segment.read(first.end).unwrap();
+        let second = segment.read(first.ends[1]).unwrap();
         assert_eq!(second.records, [long]);
-        assert_eq!(second.end, segment.len());
-        assert!(segment.read(second.end).unwrap().records.is_empty());
-        segment.settle(first.end);
+        assert_eq!(second.ends, [segment.len()]);
+        assert!(segment.read(second.ends[0]).unwrap().records.is_empty());
+        segment.settle(first.ends[1]);
         let path = dir.path().join("0000000000000007.spool");
-        let (found, again, left) = Segment::open(&path).unwrap().unwrap();
+        let (found, again, left) = opened(&path);
         assert_eq!((found, left), (header, 1));
-        assert_eq!((again.settled(), again.len()), (first.end, second.end));
-        again.file.set_len(second.end - 1).unwrap();
-        let (_, again, left) = Segment::open(&path).unwrap().unwrap();
-        assert_eq!((again.len(), left), (first.end, 0));
+        assert_eq!(
+            (again.settled(), again.len()),
+            (first.ends[1], second.ends[0])
+        );
+        let whole = std::fs::read(&path).unwrap();
+        let cut = &whole[..whole.len() - 1];
+        std::fs::write(&path, cut).unwrap();
+        let (_, again, left) = opened(&path);
+        assert_eq!((again.settled(), left), (again.len(), 0));
+        assert_eq!(std::fs::read(path.with_extension("damaged")).unwrap(), cut);
         // A mark that fell off the disk, or points into a record.
         for mark in [Vec::new(), vec![1; 12]] {
+            std::fs::write(&path, &whole).unwrap();
             std::fs::write(marks_of(&path), mark).unwrap();
-            let (_, again, left) = Segment::open(&path).unwrap().unwrap();
-            assert_eq!((again.settled(), left), (start, 2));
+            let (_, again, left) = opened(&path);
+            assert_eq!((again.settled(), left), (start, 3));
+        }
+        // Where a disk has lost what was written last, zeros may stand.
+        for zeros in [5, 64] {
+            std::fs::write(&path, [whole.as_slice(), &vec![0; zeros]].concat()).unwrap();
+            let (_, again, left) = opened(&path);
+            assert_eq!((again.len(), left), (second.ends[0], 3));
         }
         std::fs::write(&path, b"\x10\0").unwrap();
-        assert!(Segment::open(&path).unwrap().is_none());
+        assert!(matches!(Segment::open(&path), Ok(Opened::Empty(7))));
+    }
+
+    #[test]
+    fn what_is_not_damaged_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let header = Header::new("one", "c.s.t", b"descriptor");
+        let segment = Segment::create(dir.path(), 1, &header).unwrap();
+        let start = segment.settled();
+        appended(&segment, &[b"one", b"two", b"three"]);
+        let path = dir.path().join("0000000000000001.spool");
+        let whole = std::fs::read(&path).unwrap();
+        let all = [b"one".to_vec(), b"two".to_vec(), b"three".to_vec()];
+        // In a record, and in what stands before it.
+        for (index, before) in (0..3).flat_map(|index| [(index, 0), (index, 7), (index, 3)]) {
+            let mut content = whole.clone();
+            let at = memchr::memmem::rfind(&content, &all[index]).unwrap() - before;
+            content[at] ^= 0x41;
+            std::fs::write(&path, &content).unwrap();
+            let (_, again, left) = opened(&path);
+            let read = again.read(start).unwrap();
+            let mut expected = all.to_vec();
+            expected.remove(index);
+            assert_eq!((read.records, left), (expected, 2), "{index} {before}");
+            assert_eq!(read.ends[1], again.len());
+            assert_eq!(
+                std::fs::read(path.with_extension("damaged")).unwrap(),
+                content
+            );
+        }
+        let mut content = whole;
+        content[PREFIX_BYTES] ^= 1;
+        std::fs::write(&path, content).unwrap();
+        assert!(matches!(Segment::open(&path), Ok(Opened::Damaged(1))));
     }
 }

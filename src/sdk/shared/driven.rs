@@ -18,6 +18,8 @@ impl Shared {
         match event {
             Event::Opened { stream_id, .. } => {
                 self.lock().stream_id = stream_id;
+                #[cfg(feature = "gateway")]
+                self.options.tell_away(None);
                 self.enter(Phase::Opened);
             }
             Event::Acknowledged { parts, .. } => self.settle(&parts, None),
@@ -28,7 +30,10 @@ impl Shared {
                 self.options.tell_refused(&batch, &error);
                 self.settle(&[part], Some((batch, error)));
             }
-            Event::Recovering { .. } => {
+            #[cfg_attr(not(feature = "gateway"), expect(unused_variables))]
+            Event::Recovering { fault, wait } => {
+                #[cfg(feature = "gateway")]
+                self.options.tell_away(Some((&fault, wait)));
                 if self.lock().phase != Phase::Uninitialized {
                     self.enter(Phase::Recovering);
                 }
@@ -60,7 +65,7 @@ impl Shared {
         }
         match refused {
             Some((batch, error)) => {
-                inner.refused.add(&batch, error);
+                self.note_refused(&mut inner, &batch, error);
                 self.has_refused.store(true, Ordering::Release);
             }
             None => {
@@ -118,13 +123,21 @@ impl Shared {
         let _ = tokio::time::timeout(timeout, at_once).await;
     }
 
+    fn note_refused(&self, inner: &mut Inner, batch: &Batch, error: Error) {
+        #[cfg(feature = "gateway")]
+        if self.options.endures() {
+            return inner.refused.note(batch, error);
+        }
+        inner.refused.add(batch, error);
+    }
+
     /// What was refused by a stream that has failed before it could tell.
     pub(in crate::sdk) fn untold(&self, refused: &[(Batch, Fault)]) {
         for (batch, fault) in refused {
             let error = Error::of_fault(fault);
             #[cfg(feature = "gateway")]
             self.options.tell_refused(batch, &error);
-            self.lock().refused.add(batch, error);
+            self.note_refused(&mut self.lock(), batch, error);
         }
     }
 }

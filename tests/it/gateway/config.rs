@@ -164,3 +164,85 @@ async fn what_is_as_it_was_stays() {
     assert!(metrics.contains(line), "{metrics}");
     assert!(!gateway.log().contains("it has changed or gone"));
 }
+
+/// Promise: credentials that are mended take over what others could not send.
+#[tokio::test]
+async fn other_credentials_send_what_is_left() {
+    for more in [&[][..], &["--spool", "spool"]] {
+        let rig = Rig::new();
+        let start = |listen: &str, secret: &str| {
+            let client = format!("station:{secret}");
+            rig.emulator(&["--auto-create", "--listen", listen, "--client", &client])
+        };
+        let server = start("127.0.0.1:0", "old");
+        let address = server.address();
+        Gateway::directed(&rig, &server, config());
+        let env = |secret: &str| {
+            format!("DATABRICKS_CLIENT_ID=station\nDATABRICKS_CLIENT_SECRET={secret}\n")
+        };
+        rig.file(".env", env("old"));
+        let (child, url) = Gateway::spawned(Gateway::command(&rig, more));
+        let request = Client::new().post(format!("{url}{DURABLE}")).body(row(0));
+        assert_eq!(request.send().await.unwrap().status(), 200);
+        drop(server);
+        let mut gateway = Gateway {
+            url,
+            child,
+            server: None,
+            http: Client::new(),
+            rig,
+        };
+        for n in 1..10 {
+            assert_eq!(gateway.post(ONE, row(n)).await.status, 202);
+        }
+        let client = ["--listen", &address, "--client", "station:new"];
+        let server = gateway
+            .rig
+            .emulator(&[&["--auto-create"], &client[..]].concat());
+        gateway
+            .until("they are refused", async || {
+                gateway.get("/health").await.status == 503
+            })
+            .await;
+        gateway.rig.file(".env", env("new"));
+        signal(&gateway.child, "HUP");
+        gateway
+            .until("all is there", async || {
+                let mut landed = gateway.numbers("station_one");
+                landed.dedup();
+                landed == (0..10).collect::<Vec<_>>()
+            })
+            .await;
+        assert_eq!(gateway.post(DURABLE, row(10)).await.status, 200);
+        assert!(gateway.get("/health").await.body.get("retired").is_none());
+        assert_eq!(gateway.terminate(), 0);
+        drop(server);
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_no_header_carries_is_told_and_one_that_is_gone_as_well() {
+    let rig = Rig::new();
+    rig.file("config.json", config().to_string());
+    for token in ["'  '", "\"a\\nb\""] {
+        rig.file(".env", format!("GATEWAY_TOKEN={token}\n"));
+        let ran = rig
+            .run(&["gateway", "--config", "config.json", "--local", "wh"])
+            .exits(1);
+        assert!(
+            ran.stderr
+                .contains("GATEWAY_TOKEN is no token that a header can carry"),
+            "{ran:?}"
+        );
+    }
+    rig.file(".env", "GATEWAY_TOKEN=all\n");
+    let gateway = Gateway::started(rig, None, &["--local", "wh"]);
+    assert_eq!(gateway.post(ONE, row(1)).await.status, 401);
+    gateway.rig.file(".env", "");
+    signal(&gateway.child, "HUP");
+    let told = "callers need no token any more";
+    gateway
+        .until(told, async || gateway.log().contains(told))
+        .await;
+    assert_eq!(gateway.post(ONE, row(1)).await.status, 202);
+}

@@ -156,6 +156,15 @@ async fn another_origin_is_refused_where_no_token_is_asked_for() {
         let answer = request.header("origin", origin).body(row(1)).send().await;
         assert_eq!(answer.unwrap().status(), status, "{origin}");
     }
+    // A name of somebody else's that leads here.
+    let request = gateway.http.post(format!("{}{ONE}", gateway.url));
+    let request = request.header("origin", "http://elsewhere.example:1");
+    let answer = request
+        .header("host", "elsewhere.example:1")
+        .body(row(1))
+        .send()
+        .await;
+    assert_eq!(answer.unwrap().status(), 403);
 }
 
 /// A connection that sends no whole request is ended within the deadline.
@@ -173,4 +182,31 @@ async fn half_a_request_is_not_waited_for() {
         let mut all = Vec::new();
         slow.read_to_end(&mut all).unwrap();
     }
+}
+
+/// An outage leaves its reason in the log, in health and in answers.
+#[tokio::test]
+async fn an_outage_is_told_with_its_reason() {
+    let fault = "fail:at=create,status=INTERNAL,message=on fire";
+    let gateway = Gateway::new(&[fault], &["--deadline", "1s"]);
+    let answer = gateway.post(ONE, row(1)).await;
+    assert_eq!(answer.status, 503);
+    assert!(
+        answer.body["error"].as_str().unwrap().contains("on fire"),
+        "{answer:?}"
+    );
+    let health = gateway.get("/health/station_one").await;
+    assert!(
+        health.body["message"].as_str().unwrap().contains("on fire"),
+        "{health:?}"
+    );
+    let log = gateway.log();
+    let line = log
+        .lines()
+        .find(|line| line.contains("the stream is away"))
+        .expect(&log);
+    assert!(
+        line.contains("on fire") && line.contains("wait_ms="),
+        "{line}"
+    );
 }

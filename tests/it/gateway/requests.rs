@@ -228,3 +228,48 @@ async fn a_body_that_cannot_be_read_is_told() {
     let request = request.header("content-encoding", "gzip").body("x");
     assert_eq!(request.send().await.unwrap().status(), 415);
 }
+
+/// Of a partial body each bad row is told; of one that is refused, how many there are.
+#[tokio::test]
+async fn no_bad_row_goes_untold() {
+    let gateway = Gateway::new(&[], &[]);
+    let mut rows = vec![r#"{"temp": "x"}"#.to_owned(); 500];
+    rows.push(row(1));
+    let body = format!("[{}]", rows.join(","));
+    let answer = gateway
+        .post(&format!("{DURABLE}&partial=true"), body.clone())
+        .await;
+    assert_eq!(
+        (
+            answer.status,
+            answer.body["errors"].as_array().unwrap().len()
+        ),
+        (200, 500)
+    );
+    let answer = gateway.post(ONE, body).await;
+    assert_eq!(
+        (
+            answer.status,
+            answer.body["errors"].as_array().unwrap().len()
+        ),
+        (400, 100)
+    );
+    assert_eq!(answer.body["errors_omitted"], 400);
+    assert!(
+        answer.body["error"]
+            .as_str()
+            .unwrap()
+            .ends_with(", and 499 more")
+    );
+}
+
+#[tokio::test]
+async fn so_many_rows_are_not_taken_at_once() {
+    let gateway = Gateway::new(&[], &[]);
+    let lines = "{}\n".repeat(50_001);
+    let array = format!("[{}]", vec!["{}"; 50_001].join(","));
+    for (kind, body) in [("application/x-ndjson", lines), ("application/json", array)] {
+        let answer = gateway.ask(Method::POST, ONE, kind, body).await;
+        assert_eq!(answer.status, 413, "{answer:?}");
+    }
+}

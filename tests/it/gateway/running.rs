@@ -248,3 +248,50 @@ async fn a_second_signal_ends_it_at_once() {
     assert!(gateway.child.try_wait().unwrap().is_none(), "it waits");
     assert_eq!(gateway.terminate(), 5);
 }
+
+/// What a failed stream has left is sent although nobody asks any more.
+#[tokio::test]
+async fn a_failed_stream_is_made_anew_without_a_request() {
+    let gateway = Gateway::new(&["fail:after=20,times=2,status=PERMISSION_DENIED"], &[]);
+    let body = (0..100).map(row).collect::<Vec<_>>().join("\n");
+    let answer = gateway
+        .ask(Method::POST, ONE, "application/x-ndjson", body)
+        .await;
+    assert_eq!(answer.status, 202);
+    gateway
+        .until("all is there", async || {
+            let mut landed = gateway.numbers("station_one");
+            landed.dedup();
+            landed == (0..100).collect::<Vec<_>>()
+        })
+        .await;
+}
+
+/// Promise: without a spool, what cannot be sent before the gateway ends is a dead letter.
+#[tokio::test]
+async fn what_is_not_sent_at_the_end_is_a_dead_letter() {
+    let mut gateway = Gateway::new(&[], &["--deadline", "1s"]);
+    assert_eq!(gateway.post(DURABLE, row(0)).await.status, 200);
+    drop(gateway.server.take());
+    for n in 1..10 {
+        assert_eq!(gateway.post(ONE, row(n)).await.status, 202);
+    }
+    assert_eq!(gateway.terminate(), 5);
+    let letters = gateway.rig.path().join("dead-letters.ndjson");
+    let letters = std::fs::read_to_string(letters).unwrap();
+    let letters: Vec<Value> = letters
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect();
+    let numbers: Vec<_> = letters
+        .iter()
+        .map(|l| l["record"]["humidity"].clone())
+        .collect();
+    let expected: Vec<_> = (1..10).map(|n: u64| n.to_string()).collect();
+    assert_eq!(numbers, expected);
+    let log = gateway.log();
+    assert!(
+        log.contains("9 records are not known to be durable; they are in dead-letters.ndjson"),
+        "{log}"
+    );
+}

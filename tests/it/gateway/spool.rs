@@ -203,7 +203,103 @@ async fn lost_streams_lose_no_spooled_record() {
     let letters = gateway.rig.path().join("spool/dead-letters.ndjson");
     let letters = std::fs::read_to_string(letters).unwrap();
     for n in [3, 103, 203, 303] {
-        let refused = format!("\"record\":{{\"device_name\":\"poison\",\"humidity\":{n}}}");
+        let refused = format!("\"record\":{{\"device_name\":\"poison\",\"humidity\":\"{n}\"}}");
         assert!(letters.contains(&refused), "{letters}");
     }
+}
+
+/// What is settled makes room, also in the file that is written to.
+#[tokio::test]
+async fn a_full_spool_has_room_again() {
+    let more = [&SPOOL[..], &["--spool-max", "64KiB"]].concat();
+    let gateway = Gateway::new(&["delay:for=500ms"], &more);
+    let wide = |n: u64| json!({"device_name": "x".repeat(5_000), "humidity": n}).to_string();
+    for round in 0..3 {
+        let mut statuses = Vec::new();
+        for n in 0..20 {
+            statuses.push(gateway.post(ONE, wide(n)).await.status);
+        }
+        assert_eq!(statuses[..5], [202; 5], "{round}");
+        assert!(statuses.contains(&429), "{statuses:?}");
+        assert_eq!(gateway.post("/flush/station_one", "").await.status, 200);
+    }
+}
+
+/// A damaged file is told and kept, and what can be read of it is sent.
+#[tokio::test]
+async fn damage_costs_no_more_than_what_is_damaged() {
+    let mut gateway = Gateway::new(&["delay:for=1s"], &SPOOL);
+    for n in 0..20 {
+        assert_eq!(gateway.post(ONE, row(n)).await.status, 202);
+    }
+    gateway.child.kill().unwrap();
+    gateway.child.wait().unwrap();
+    let name = files(&gateway)
+        .into_iter()
+        .find(|n| n.ends_with(".spool"))
+        .unwrap();
+    let path = gateway.rig.path().join("spool").join(&name);
+    let mut content = std::fs::read(&path).unwrap();
+    let middle = content.len() / 2;
+    content[middle] ^= 0xff;
+    content.extend([0; 300]);
+    std::fs::write(&path, &content).unwrap();
+    (gateway.child, gateway.url) = Gateway::spawned(Gateway::command(&gateway.rig, &SPOOL));
+    gateway
+        .until("the others are there", async || {
+            gateway.numbers("station_one").len() == 19
+        })
+        .await;
+    assert_eq!(gateway.terminate(), 0);
+    assert_eq!(gateway.numbers("station_one").len(), 19);
+    let log = gateway.log();
+    assert!(
+        log.contains("the file is kept as spool/0000000000000001.damaged"),
+        "{log}"
+    );
+    assert_eq!(files(&gateway), ["0000000000000001.damaged"], "{log}");
+}
+
+/// Somebody takes the directory away: nothing is accepted into files that are none.
+#[tokio::test]
+async fn a_spool_that_is_gone_accepts_nothing() {
+    let gateway = Gateway::new(&["delay:for=1h"], &SPOOL);
+    assert_eq!(gateway.post(ONE, row(1)).await.status, 202);
+    std::fs::remove_dir_all(gateway.rig.path().join("spool")).unwrap();
+    for n in 2..5 {
+        let answer = gateway.post(ONE, row(n)).await;
+        assert_eq!(answer.status, 503, "{answer:?}");
+    }
+    let health = gateway.get("/health/station_one").await;
+    assert_eq!(health.body["status"], "recovering");
+    let message = health.body["message"].as_str().unwrap();
+    assert!(
+        message.starts_with("the spool cannot be written: "),
+        "{message}"
+    );
+}
+
+/// A flush waits for what was there, not for what comes.
+#[tokio::test]
+async fn a_flush_ends_although_records_keep_coming() {
+    let gateway = Gateway::new(
+        &["delay:for=100ms"],
+        &[&SPOOL[..], &["--deadline", "10s"]].concat(),
+    );
+    let numbers = std::sync::atomic::AtomicU64::new(0);
+    let flushed = std::sync::atomic::AtomicBool::new(false);
+    let sending = async || {
+        while !flushed.load(std::sync::atomic::Ordering::Relaxed) {
+            let n = numbers.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            assert_eq!(gateway.post(ONE, row(n)).await.status, 202);
+        }
+    };
+    let flushing = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        for _ in 0..3 {
+            assert_eq!(gateway.post("/flush/station_one", "").await.status, 200);
+        }
+        flushed.store(true, std::sync::atomic::Ordering::Relaxed);
+    };
+    tokio::join!(flushing, sending(), sending(), sending(), sending());
 }
