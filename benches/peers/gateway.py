@@ -55,6 +55,8 @@ def main():
     parser.add_argument("--zerobus", type=pathlib.Path, help="a gateway that is built already")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=10)
+    parser.add_argument("--discard", action="store_true", help="before a server that acknowledges at once and stores nothing")
+    parser.add_argument("--only", choices=MODES, help="measure this alone")
     args = parser.parse_args()
     assert shutil.which("wrk"), "wrk is needed"
     zerobus = rig.build(args.zerobus) if args.zerobus is None else args.zerobus.resolve()
@@ -63,7 +65,7 @@ def main():
     subprocess.run([python, "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
     runs = {}
     for number in range(args.rounds):
-        for mode in MODES:
+        for mode in [args.only] if args.only else MODES:
             for who in NAMES:
                 if (who == "station" and mode.startswith("ndjson")) or (who == "spool" and not mode.endswith("202")):
                     continue
@@ -78,7 +80,7 @@ def main():
 
 def one(args, zerobus, python, who, mode):
     _, path, rows, connections = MODES[mode]
-    sink = rig.Sink(zerobus, store=True)
+    sink = rig.Sink(zerobus, store=not args.discard)
     with tempfile.TemporaryDirectory(prefix="gateway-") as name:
         directory = pathlib.Path(name)
         process, url = serve(directory, zerobus, python, who, sink)

@@ -71,7 +71,8 @@ impl Feeder<'_> {
     /// Sends until the stream fails, or the spool cannot be read.
     async fn run(&mut self) -> Result<(), Error> {
         let mut at = self.spool.settled();
-        loop {
+        let mut is_readable = true;
+        while is_readable || !self.sent.is_empty() {
             let oldest = self.sent.front().map(|sent| sent.first..sent.end());
             let oldest = oldest.unwrap_or_default();
             tokio::select! {
@@ -80,15 +81,19 @@ impl Feeder<'_> {
                     settled?;
                     self.settle(self.stream.settled());
                 }
-                chunk = self.spool.next(at), if self.has_room() => {
-                    // The trouble is told, and it is tried again.
-                    let Some(chunk) = chunk else { return Ok(()) };
+                chunk = self.spool.next(at), if is_readable && self.has_room() => {
+                    // The trouble is told, and it is tried again once what is sent is settled.
+                    let Some(chunk) = chunk else {
+                        is_readable = false;
+                        continue;
+                    };
                     let offsets = self.stream.ingest_all(&chunk.records).await?;
                     at = chunk.end();
                     self.sent.push_back(Sent { chunk, first: offsets.start, settled: 0 });
                 }
             }
         }
+        Ok(())
     }
 
     fn has_room(&self) -> bool {

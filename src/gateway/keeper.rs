@@ -124,23 +124,26 @@ impl Keeper {
         self.away.why().clone()
     }
 
-    /// From now on streams go there; the one that is there ends.
+    /// From now on the streams are those of other credentials; the one that is there ends. What
+    /// was accepted for another service stays with that.
     pub(super) fn move_to(&self, upstream: &Upstream) {
         let mut current = self.upstream();
-        if *current != *upstream {
+        if current.sdk == upstream.sdk && *current != *upstream {
             *current = upstream.clone();
             drop(current);
             self.moved.notify_one();
         }
     }
 
-    /// How many records and batches are accepted and not settled.
+    /// How many records and batches are accepted and not settled; for a moment more, as they go
+    /// from one stream to the next.
     pub(super) fn outstanding(&self) -> u64 {
+        let before = *self.left.borrow();
         let in_stream = match &*self.state.borrow() {
             State::Opening(stream) | State::Open(stream) => stream.outstanding(),
             State::Idle | State::Failed { .. } | State::Closed => 0,
         };
-        *self.left.borrow() + in_stream
+        before.max(*self.left.borrow()) + in_stream
     }
 
     /// The stream, for a request: it is waited for a while.
@@ -211,7 +214,11 @@ impl Keeper {
                 // Where both are so, there is nothing more to do.
                 biased;
                 () = told(&mut stopped) => break,
-                () = self.is_needed(left.is_empty(), tries) => {}
+                is_needed = self.is_needed(left.is_empty(), tries) => if !is_needed {
+                    tries = 0;
+                    self.state.send_replace(State::Idle);
+                    continue;
+                }
             }
             let started = match self.started() {
                 Ok(stream) => Arc::new(stream),
@@ -233,6 +240,8 @@ impl Keeper {
                     None
                 }
                 () = self.moved.notified() => {
+                    // Requests wait for the next.
+                    self.state.send_replace(State::Opening(Arc::clone(&started)));
                     let _ = timeout(ENDING_MAX, started.close()).await;
                     None
                 }
@@ -241,11 +250,6 @@ impl Keeper {
             started.abort();
             started.ended().await;
             let progress = started.progress();
-            {
-                let mut totals = self.totals();
-                totals.0 += progress.acknowledged;
-                totals.1 = progress.last_ack.or(totals.1);
-            }
             if self.carries {
                 // They were accepted before those that the stream was not given any more.
                 let of_stream = started.unacknowledged().unwrap_or_default();
@@ -264,6 +268,9 @@ impl Keeper {
                 }
                 Some(error) => self.fail(error, tries),
             }
+            let mut totals = self.totals();
+            totals.0 += progress.acknowledged;
+            totals.1 = progress.last_ack.or(totals.1);
         }
         self.state.send_replace(State::Closed);
         left
@@ -282,28 +289,27 @@ impl Keeper {
         self.state.send_replace(State::Failed { error, at, tries });
     }
 
-    /// Waits until there is something to open a stream for.
-    async fn is_needed(&self, has_nothing: bool, tries: u32) {
+    /// Waits until there is something to open a stream for: a request, what another has left, or
+    /// that it is time to look whether what has failed still does. False once there is nothing
+    /// to open one for, and it need not fail any more.
+    async fn is_needed(&self, has_nothing: bool, tries: u32) -> bool {
         let at = Instant::now();
         let doublings = tries.saturating_sub(1).min(10);
         let again = match tries {
             0 => Duration::ZERO,
             _ => (FAILED_FOR * 2_u32.pow(doublings)).min(AGAIN_MAX),
         };
+        let mut again = std::pin::pin!(sleep(again));
         loop {
             tokio::select! {
                 () = self.needed.notified() => {
                     if tries <= 1 || at.elapsed() >= FAILED_FOR {
-                        return;
+                        return true;
                     }
                 }
-                // What was refused may not be, elsewhere or for somebody else.
-                () = self.moved.notified() => {
-                    if !has_nothing {
-                        return;
-                    }
-                }
-                () = sleep(again), if !has_nothing => return,
+                // What was refused may not be, for somebody else.
+                () = self.moved.notified() => return !has_nothing,
+                () = &mut again, if tries > 0 || !has_nothing => return true,
             }
         }
     }

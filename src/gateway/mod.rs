@@ -346,6 +346,7 @@ impl Gateway {
                 Ok(()) => tracing::info!(table, "all that was accepted before is settled"),
                 Err(error) => tracing::error!(table, error, "not all that was accepted is durable"),
             }
+            entry.table.count(&entry.table.health());
             let retired = &gateway.retired;
             let mut retired = retired.lock().unwrap_or_else(PoisonError::into_inner);
             retired.retain(|other| !Arc::ptr_eq(&other.table, &entry.table));

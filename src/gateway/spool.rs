@@ -13,7 +13,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use prost_reflect::prost::Message as _;
 use prost_reflect::prost_types::DescriptorProto;
@@ -41,6 +41,8 @@ pub(super) struct Spools {
     bytes_max: u64,
     bytes: Arc<AtomicU64>,
     next: AtomicU64,
+    /// Those of the tables.
+    spools: Mutex<Vec<Weak<Spool>>>,
 }
 
 /// What a process before this one has left of one table.
@@ -209,15 +211,30 @@ impl Spools {
             bytes_max,
             bytes: Arc::new(AtomicU64::new(bytes)),
             next: AtomicU64::new(next),
+            spools: Mutex::default(),
         };
         Ok((spools, all))
     }
 
     /// Room for so many bytes more, if there is.
     fn reserve(&self, bytes: u64) -> Option<Reserved> {
+        self.try_reserve(bytes).or_else(|| {
+            // What is kept for what comes next, in other tables.
+            for spool in self.spools().iter().filter_map(Weak::upgrade) {
+                spool.free(&mut spool.segments(), 0);
+            }
+            self.try_reserve(bytes)
+        })
+    }
+
+    fn try_reserve(&self, bytes: u64) -> Option<Reserved> {
         let taken = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         let reserved = Reserved(Arc::clone(&self.bytes), bytes);
         (taken <= self.bytes_max).then_some(reserved)
+    }
+
+    fn spools(&self) -> MutexGuard<'_, Vec<Weak<Spool>>> {
+        self.spools.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The spool of a table, with what is left of it.
@@ -241,13 +258,18 @@ impl Spools {
                 records,
                 is_closed: false,
                 is_writing: false,
-                trouble: None,
+                unwritable: None,
+                unreadable: None,
             }),
             changed: watch::channel(()).0,
             queue,
             room: Arc::new(Semaphore::new(QUEUE_BYTES)),
             spools: Arc::clone(self),
         });
+        let mut others = self.spools();
+        others.retain(|other| other.strong_count() > 0);
+        others.push(Arc::downgrade(&spool));
+        drop(others);
         let writer = Writer {
             header: header(key, properties),
             spool: Arc::downgrade(&spool),
@@ -279,8 +301,9 @@ struct Segments {
     is_closed: bool,
     /// Something is being appended to the last, or what will be.
     is_writing: bool,
-    /// Why it cannot be written or read; none since that was possible last.
-    trouble: Option<String>,
+    /// Why it cannot be written, and read; none since that was possible last.
+    unwritable: Option<String>,
+    unreadable: Option<String>,
 }
 
 /// Records to be written, and who waits for it.
@@ -350,7 +373,12 @@ impl Spool {
 
     /// Why it cannot be written or read, at present.
     pub(super) fn trouble(&self) -> Option<String> {
-        self.segments().trouble.clone()
+        let segments = self.segments();
+        let trouble = segments
+            .unreadable
+            .as_ref()
+            .or(segments.unwritable.as_ref());
+        trouble.cloned()
     }
 
     /// Where the first record that is not settled begins.
@@ -406,6 +434,7 @@ impl Spool {
         let read = tokio::task::spawn_blocking(move || segment.read(byte)).await;
         match read.map_err(io::Error::other).flatten() {
             Ok(read) => {
+                self.segments().unreadable = None;
                 let bytes = read.records.iter().map(Vec::len).sum();
                 Some(Chunk {
                     segment: number,
@@ -417,7 +446,7 @@ impl Spool {
             Err(error) => {
                 let trouble = format!("the spool cannot be read: {error}");
                 tracing::error!("{trouble}");
-                self.segments().trouble = Some(trouble);
+                self.segments().unreadable = Some(trouble);
                 None
             }
         }
@@ -434,12 +463,7 @@ impl Spool {
             segment.settle(to.byte);
         }
         segments.records = segments.records.saturating_sub(records);
-        if segments.records == 0 && !segments.is_writing {
-            let kept = KEPT_BYTES.min(self.spools.bytes_max / 8);
-            if let Some(last) = segments.all.pop_back_if(|last| last.len() > kept) {
-                self.delete(&last);
-            }
-        }
+        self.free(&mut segments, KEPT_BYTES);
         drop(segments);
         self.changed.send_replace(());
     }
@@ -474,6 +498,15 @@ impl Spool {
         segments.records
     }
 
+    /// Deletes what is settled as a whole, unless it is shorter than what may be kept.
+    fn free(&self, segments: &mut Segments, kept: u64) {
+        if segments.records == 0 && !segments.is_writing {
+            while let Some(last) = segments.all.pop_back_if(|last| last.len() > kept) {
+                self.delete(&last);
+            }
+        }
+    }
+
     fn delete(&self, segment: &Segment) {
         segment.delete();
         self.spools
@@ -485,7 +518,7 @@ impl Spool {
 /// Writes what the requests of one table bring, on a thread of its own.
 struct Writer {
     header: Header,
-    spool: std::sync::Weak<Spool>,
+    spool: Weak<Spool>,
     active: Option<Arc<Segment>>,
 }
 
@@ -531,12 +564,15 @@ impl Writer {
         let active = self.active.take();
         let active = active.filter(|a| Some(a.number) == last && a.len() < SEGMENT_BYTES);
         let written = self.append(spool, active, framed, records);
-        spool.segments().is_writing = false;
+        let mut segments = spool.segments();
+        segments.is_writing = false;
         written.map_err(|(error, is_in_doubt)| {
             let trouble = format!("the spool cannot be written: {error}");
             let table = &self.header.key;
             tracing::error!(table, "{trouble}");
-            spool.segments().trouble = Some(trouble.clone());
+            segments.unwritable = Some(trouble.clone());
+            // What may have been settled meanwhile.
+            spool.free(&mut segments, 0);
             (trouble, is_in_doubt)
         })
     }
@@ -584,7 +620,7 @@ impl Writer {
         }
         segment.appended(framed.len());
         segments.records += records;
-        segments.trouble = None;
+        segments.unwritable = None;
         drop(segments);
         self.active = Some(segment);
         spool.changed.send_replace(());

@@ -207,6 +207,11 @@ impl Server {
         &env.find(|(given, _)| given == name).expect(name).1
     }
 
+    /// Its process, for signals.
+    pub fn child(&self) -> &Child {
+        &self.child
+    }
+
     /// Ends it with SIGTERM and returns its exit code.
     pub fn terminate(mut self) -> i32 {
         signal(&self.child, "TERM");

@@ -19,12 +19,18 @@ use base64::engine::general_purpose::STANDARD;
 use flate2::Crc;
 use serde::{Deserialize, Serialize};
 
+use crate::transcode::ROW_BYTES_MAX;
+
 /// What stands before a record.
 const PREFIX_BYTES: usize = 8;
 /// What is read at once, unless one record is longer.
 const CHUNK_BYTES: u64 = 1 << 20;
 /// What is taken at once.
 const CHUNK_RECORDS: usize = 5_000;
+/// The longest record: what a request of the service takes, and more than a header.
+const RECORD_BYTES_MAX: usize = ROW_BYTES_MAX;
+/// So many bytes are looked at, over and over, to find records behind damage.
+const TRIES_MAX: u64 = 1 << 30;
 /// Whoever writes the spool sees it, and nobody else.
 const MODE: u32 = 0o600;
 
@@ -103,9 +109,7 @@ impl Segment {
     /// Makes the file. It is durable with what is appended first.
     pub(super) fn create(dir: &Path, number: u64, header: &Header) -> io::Result<Self> {
         let path = dir.join(format!("{number:016}.spool"));
-        let mut begin = Vec::new();
-        put(&mut begin, &serde_json::to_vec(header)?);
-        let made = Self::create_at(&path, number, &begin);
+        let made = Self::create_at(&path, number, &begin(header)?);
         if made.is_err() {
             // What could not be made whole is not left behind; if it is, it holds no record.
             let _ = fs::remove_file(&path);
@@ -153,16 +157,21 @@ impl Segment {
             return Ok(Opened::Damaged(number));
         };
         let marks = options.create(true).truncate(false).open(marks_of(path))?;
-        let mark = read_mark(&marks);
-        let (mut rest, mut left) = (rest, 0);
         let len_of = |rest: &[u8]| (content.len() - rest.len()) as u64;
-        let mut settled = len_of(rest);
-        while let Some((Some(_), behind)) = take(rest) {
+        let start = len_of(rest);
+        // Where a record ends, or another begins.
+        let mut walked = std::iter::successors(Some(rest), |rest| Some(whole(rest)?.1));
+        let mark = read_mark(&marks).filter(|mark| {
+            let behind = content.get(*mark as usize..);
+            *mark >= start
+                && (behind.is_some_and(|behind| whole(behind).is_some())
+                    || walked.any(|rest| len_of(rest) == *mark))
+        });
+        let settled = mark.unwrap_or(start);
+        let (mut rest, mut left) = (&content[settled as usize..], 0);
+        while let Some((_, behind)) = whole(rest) {
             rest = behind;
             left += 1;
-            if mark == Some(len_of(rest)) {
-                (settled, left) = (len_of(rest), 0);
-            }
         }
         let mut segment = Self {
             number,
@@ -182,30 +191,47 @@ impl Segment {
     /// Puts a file of what can be read in the place of a damaged one, which is kept. `left` is
     /// what is not settled; tells how many records there are behind the damage.
     fn mend(&mut self, header: &Header, left: &[u8]) -> io::Result<u64> {
-        let (mut rest, mut kept, mut behind) = (left, Vec::new(), 0);
-        let mut is_behind = false;
-        while !rest.is_empty() {
-            match take(rest) {
+        let (mut rest, mut kept, mut behind) = (left, begin(header)?, 0);
+        let (mut is_behind, mut tries) = (false, TRIES_MAX);
+        let start = kept.len();
+        while !rest.is_empty() && tries > 0 {
+            match whole(rest) {
                 // What stands between two records is no empty one.
-                Some((Some(record), next)) if !(is_behind && record.is_empty()) => {
+                Some((record, next)) if !(is_behind && record.is_empty()) => {
                     put(&mut kept, record);
                     behind += u64::from(is_behind);
                     rest = next;
                 }
                 _ => {
                     is_behind = true;
+                    tries = tries.saturating_sub(tried(rest));
                     rest = rest.get(1..).unwrap_or_default();
                 }
             }
         }
-        let aside = self.path.with_extension("damaged");
-        fs::rename(&self.path, &aside)?;
         let dir = self.path.parent().unwrap_or(Path::new("."));
-        let whole = Self::create(dir, self.number, header)?;
-        whole.append(&kept).map_err(|(error, _)| error)?;
-        whole.appended(kept.len());
-        *self = whole;
-        let (lost, aside) = (left.len() - kept.len(), aside.display());
+        let mended = self.path.with_extension("mended");
+        let mut options = OpenOptions::new();
+        options
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(MODE);
+        let file = options.open(&mended)?;
+        file.write_all_at(&kept, 0)?;
+        file.sync_all()?;
+        let aside = untaken(&self.path.with_extension("damaged"));
+        fs::hard_link(&self.path, &aside).or_else(|_| fs::copy(&self.path, &aside).map(drop))?;
+        // They are places in the other file.
+        self.marks.set_len(0)?;
+        self.marks.sync_all()?;
+        fs::rename(&mended, &self.path)?;
+        File::open(dir)?.sync_all()?;
+        self.file = file;
+        self.len = AtomicU64::new(kept.len() as u64);
+        self.settled = AtomicU64::new(start as u64);
+        let (lost, aside) = (left.len() - (kept.len() - start), aside.display());
         tracing::error!(
             "the spool: {lost} bytes are no whole records: either the last write was cut off, and was never answered, or the file is damaged; all other records are sent, and the file is kept as {aside}"
         );
@@ -266,7 +292,7 @@ impl Segment {
         }
         let (mut read, mut rest) = (Records::default(), content.as_slice());
         while read.records.len() < CHUNK_RECORDS
-            && let Some((Some(record), behind)) = take(rest)
+            && let Some((record, behind)) = whole(rest)
         {
             rest = behind;
             read.records.push(record.to_owned());
@@ -324,10 +350,41 @@ fn length(prefix: &[u8; PREFIX_BYTES]) -> usize {
     u32::from_le_bytes([a, b, c, d]) as usize
 }
 
+/// How a file begins.
+fn begin(header: &Header) -> io::Result<Vec<u8>> {
+    let mut begin = Vec::new();
+    put(&mut begin, &serde_json::to_vec(header)?);
+    Ok(begin)
+}
+
+/// A name that no file has yet.
+fn untaken(path: &Path) -> PathBuf {
+    let numbered = |n: u32| path.with_extension(format!("damaged.{n}"));
+    let mut names = std::iter::once(path.to_owned()).chain((2..).map(numbered));
+    let free = names.find(|name| !name.exists());
+    free.unwrap_or_else(|| path.to_owned())
+}
+
+/// What it costs to look whether there is a record, in bytes.
+fn tried(content: &[u8]) -> u64 {
+    let prefix = content.first_chunk::<PREFIX_BYTES>();
+    let len = prefix.map_or(0, length);
+    match len <= RECORD_BYTES_MAX && len + PREFIX_BYTES <= content.len() {
+        true => len as u64,
+        false => 0,
+    }
+}
+
+/// The first record, and what stands behind it; none if there is no whole one.
+fn whole(content: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (record, rest) = take(content)?;
+    Some((record?, rest))
+}
+
 /// The first record, none if it is damaged, and what stands behind it; none if it is not whole.
 fn take(content: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
     let (prefix, rest) = content.split_first_chunk::<PREFIX_BYTES>()?;
-    let (record, rest) = rest.split_at_checked(length(prefix))?;
+    let (record, rest) = rest.split_at_checked(length(prefix).min(RECORD_BYTES_MAX + 1))?;
     let (len, sum) = prefix.split_at(4);
     let is_whole = crc(&[len, record]).to_le_bytes() == sum;
     Some((is_whole.then_some(record), rest))
@@ -423,10 +480,12 @@ mod tests {
             expected.remove(index);
             assert_eq!((read.records, left), (expected, 2), "{index} {before}");
             assert_eq!(read.ends[1], again.len());
-            assert_eq!(
-                std::fs::read(path.with_extension("damaged")).unwrap(),
-                content
-            );
+            let aside = path.with_extension("damaged");
+            assert_eq!(std::fs::read(&aside).unwrap(), content);
+            // What is mended is whole, and another file would get another name.
+            let (_, _, left) = opened(&path);
+            assert_eq!((left, untaken(&aside).exists()), (2, false));
+            std::fs::remove_file(aside).unwrap();
         }
         let mut content = whole;
         content[PREFIX_BYTES] ^= 1;

@@ -246,3 +246,77 @@ async fn a_token_that_no_header_carries_is_told_and_one_that_is_gone_as_well() {
         .await;
     assert_eq!(gateway.post(ONE, row(1)).await.status, 202);
 }
+
+/// Promise: what was accepted for one service goes to no other.
+#[tokio::test]
+async fn another_service_gets_nothing_of_what_was_accepted_before() {
+    let gateway = Gateway::new(&[], &[]);
+    assert_eq!(gateway.post(DURABLE, row(0)).await.status, 200);
+    let first = gateway.server.as_ref().unwrap();
+    signal(first.child(), "STOP");
+    for n in 1..4 {
+        assert_eq!(gateway.post(ONE, row(n)).await.status, 202);
+    }
+    let other = Rig::new();
+    let client = ["DATABRICKS_CLIENT_ID", "DATABRICKS_CLIENT_SECRET"].map(|name| first.env(name));
+    let second = other.emulator(&["--auto-create", "--client", &client.join(":")]);
+    Gateway::directed(&gateway.rig, &second, config());
+    for times in 1..3 {
+        signal(&gateway.child, "HUP");
+        let told = || gateway.log().matches("serving 2 tables").count() == times;
+        gateway.until("it is read", async || told()).await;
+        assert_eq!(gateway.post(DURABLE, row(10)).await.status, 200);
+    }
+    let health = gateway.get("/health").await;
+    assert_eq!(health.body["retired"][0]["unacknowledged"], 3);
+    signal(gateway.server.as_ref().unwrap().child(), "CONT");
+    gateway
+        .until("all is there", async || {
+            gateway.numbers("station_one") == [0, 1, 2, 3]
+        })
+        .await;
+    let table = other.path().join("wh/main/default/station_one");
+    assert_eq!(crate::rig::sorted_numbers(&table::rows(&table)), [10, 10]);
+}
+
+/// Whoever asks for its health learns that it is well again, without a request between.
+#[tokio::test]
+async fn health_is_well_again_once_the_cause_is_gone() {
+    let gateway = Gateway::new(&[], &[]);
+    let good = std::fs::read_to_string(gateway.rig.path().join(".env")).unwrap();
+    gateway.rig.file(
+        ".env",
+        "DATABRICKS_CLIENT_ID=x\nDATABRICKS_CLIENT_SECRET=y\n",
+    );
+    signal(&gateway.child, "HUP");
+    gateway
+        .until("the others are refused", async || {
+            gateway.post(ONE, row(1)).await.status == 502
+        })
+        .await;
+    assert_eq!(gateway.get("/health").await.status, 503);
+    gateway.rig.file(".env", good);
+    signal(&gateway.child, "HUP");
+    gateway
+        .until("it is well", async || {
+            gateway.get("/health").await.status == 200
+        })
+        .await;
+}
+
+/// A table that changes takes its figures along.
+#[tokio::test]
+async fn what_a_table_has_counted_stays_counted() {
+    let gateway = Gateway::new(&[], &[]);
+    assert_eq!(gateway.post(DURABLE, row(1)).await.status, 200);
+    let change = |config: &mut Value| {
+        config["tables"]["station_one"]["table_name"] = json!("main.default.other");
+    };
+    gateway
+        .reload(change, "all that was accepted before is settled")
+        .await;
+    assert_eq!(gateway.post(DURABLE, row(2)).await.status, 200);
+    let metrics = gateway.text("/metrics").await;
+    let line = "zerobus_gateway_records_acknowledged_total{table=\"station_one\"} 2\n";
+    assert!(metrics.contains(line), "{metrics}");
+}

@@ -303,3 +303,30 @@ async fn a_flush_ends_although_records_keep_coming() {
     };
     tokio::join!(flushing, sending(), sending(), sending(), sending());
 }
+
+/// What small tables keep for what comes next is no reason to refuse others.
+#[tokio::test]
+async fn tables_share_the_room_of_the_spool() {
+    let rig = Rig::new();
+    let server = rig.emulator(&["--auto-create"]);
+    let mut config = config();
+    let one = config["tables"]["station_one"].clone();
+    for n in 0..20 {
+        config["tables"][format!("table_{n}")] = one.clone();
+        config["tables"][format!("table_{n}")]["table_name"] = json!(format!("main.default.t{n}"));
+    }
+    Gateway::configured(&rig, &server, config);
+    let more = [&SPOOL[..], &["--spool-max", "64KiB"]].concat();
+    let gateway = Gateway::started(rig, Some(server), &more);
+    let wide = json!({"device_name": "x".repeat(7_000)}).to_string();
+    for n in 0..20 {
+        let answer = gateway
+            .post(&format!("/ingest/table_{n}"), wide.clone())
+            .await;
+        assert_eq!(answer.status, 202, "table {n}: {answer:?}");
+        assert_eq!(
+            gateway.post(&format!("/flush/table_{n}"), "").await.status,
+            200
+        );
+    }
+}
