@@ -5,82 +5,27 @@
 //! at the same time share a sync. Whoever sends the records reads them from the files, after a
 //! crash as always: there is one way. Segments are deleted once all their records are settled.
 
+mod directory;
 mod segment;
+mod writer;
 
 use std::collections::VecDeque;
-use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use prost_reflect::prost::Message as _;
-use prost_reflect::prost_types::DescriptorProto;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
-use self::segment::{Header, Opened, Segment, framed_len, put};
+pub use self::directory::Unusable;
+pub(super) use self::directory::{Left, Spools};
+use self::segment::{Header, Segment, framed_len, put};
+use self::writer::{Request, Writer};
 use super::health::Spooled;
-use crate::sdk::TableProperties;
 
-/// A segment that has so many bytes is not written to any more.
-const SEGMENT_BYTES: u64 = 16 << 20;
 /// One that is settled as a whole is kept for what comes next as long as it is shorter.
 const KEPT_BYTES: u64 = 256 << 10;
-/// What is written and synced at once.
-const GROUP_BYTES: usize = 4 << 20;
 /// Requests that wait to be written, and their bytes.
 const QUEUE: usize = 1_024;
 const QUEUE_BYTES: usize = 64 << 20;
-
-/// The directory of all spools. One process has it.
-pub(super) struct Spools {
-    dir: PathBuf,
-    /// Held as long as this lives.
-    _lock: File,
-    bytes_max: u64,
-    bytes: Arc<AtomicU64>,
-    next: AtomicU64,
-    /// Those of the tables.
-    spools: Mutex<Vec<Weak<Spool>>>,
-}
-
-/// What a process before this one has left of one table.
-pub(super) struct Left {
-    header: Header,
-    segments: Vec<Arc<Segment>>,
-    pub(super) records: u64,
-}
-
-impl Left {
-    pub(super) fn key(&self) -> &str {
-        &self.header.key
-    }
-
-    /// What the records are.
-    pub(super) fn properties(&self) -> Result<TableProperties, String> {
-        let descriptor = self.header.descriptor();
-        let descriptor = descriptor.ok_or("its descriptor cannot be read")?;
-        let descriptor =
-            DescriptorProto::decode(descriptor.as_slice()).map_err(|e| e.to_string())?;
-        TableProperties::from_descriptor_proto(&self.header.table_name, descriptor)
-            .map_err(|e| e.to_string())
-    }
-
-    /// Whether these are records of this table, as it is now.
-    pub(super) fn is_of(&self, key: &str, properties: &TableProperties) -> bool {
-        self.header == header(key, properties)
-    }
-}
-
-fn header(key: &str, properties: &TableProperties) -> Header {
-    let descriptor = properties.plan().map(|plan| plan.descriptor.as_slice());
-    Header::new(
-        key,
-        &properties.table_name(),
-        descriptor.unwrap_or_default(),
-    )
-}
 
 /// A place in a spool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -113,15 +58,6 @@ impl Chunk {
     }
 }
 
-/// Why a spool cannot be used.
-#[derive(Debug)]
-pub enum Unusable {
-    /// Another process has it.
-    Locked(String),
-    /// Anything else.
-    Other(String),
-}
-
 /// Why records were not taken.
 #[derive(Debug)]
 pub(super) enum NotSpooled {
@@ -131,154 +67,6 @@ pub(super) enum NotSpooled {
     Failed(String),
     /// The disk did not say whether they were: they may be found later.
     InDoubt(String),
-}
-
-impl Spools {
-    /// Takes the directory, and what is left in it.
-    ///
-    /// # Errors
-    /// It cannot be used, or another process does.
-    pub(super) fn open(dir: &Path, bytes_max: u64) -> Result<(Self, Vec<Left>), Unusable> {
-        let of = |path: &Path, e: io::Error| Unusable::Other(format!("{}: {e}", path.display()));
-        let cannot = |e| of(dir, e);
-        let mut builder = DirBuilder::new();
-        builder
-            .recursive(true)
-            .mode(0o700)
-            .create(dir)
-            .map_err(cannot)?;
-        let path = dir.join("lock");
-        let lock = File::create(&path).map_err(cannot)?;
-        lock.try_lock().map_err(|e| match e {
-            TryLockError::WouldBlock => {
-                let message = format!("{} is in use by another process", path.display());
-                Unusable::Locked(message)
-            }
-            TryLockError::Error(e) => cannot(e),
-        })?;
-        let mut paths = Vec::new();
-        for entry in fs::read_dir(dir).map_err(cannot)? {
-            let path = entry.map_err(cannot)?.path();
-            if path.extension().is_some_and(|e| e == "spool") {
-                paths.push(path);
-            }
-        }
-        paths.sort();
-        // Numbers begin at 1: before all of them is a place, too.
-        let (mut all, mut next, mut bytes): (Vec<Left>, _, _) = (Vec::new(), 1, 0);
-        for path in paths {
-            let opened = Segment::open(&path);
-            let (header, segment, records) = match opened.map_err(|e| of(&path, e))? {
-                Opened::Segment(header, segment, records) => (header, segment, records),
-                Opened::Empty(number) => {
-                    next = next.max(number + 1);
-                    Segment::remove(&path);
-                    continue;
-                }
-                Opened::Damaged(number) => {
-                    next = next.max(number + 1);
-                    let aside = path.with_extension("damaged");
-                    fs::rename(&path, &aside).map_err(|e| of(&path, e))?;
-                    let aside = aside.display();
-                    tracing::error!(
-                        "{aside}: whose records these were cannot be read; they are not sent"
-                    );
-                    continue;
-                }
-            };
-            next = next.max(segment.number + 1);
-            if records == 0 {
-                segment.delete();
-                continue;
-            }
-            bytes += segment.len();
-            let segment = Arc::new(segment);
-            match all.iter_mut().find(|left| left.header == header) {
-                Some(left) => {
-                    left.segments.push(segment);
-                    left.records += records;
-                }
-                None => all.push(Left {
-                    header,
-                    segments: vec![segment],
-                    records,
-                }),
-            }
-        }
-        let spools = Self {
-            dir: dir.to_owned(),
-            _lock: lock,
-            bytes_max,
-            bytes: Arc::new(AtomicU64::new(bytes)),
-            next: AtomicU64::new(next),
-            spools: Mutex::default(),
-        };
-        Ok((spools, all))
-    }
-
-    /// Room for so many bytes more, if there is.
-    fn reserve(&self, bytes: u64) -> Option<Reserved> {
-        self.try_reserve(bytes).or_else(|| {
-            // What is kept for what comes next, in other tables.
-            for spool in self.spools().iter().filter_map(Weak::upgrade) {
-                spool.free(&mut spool.segments(), 0);
-            }
-            self.try_reserve(bytes)
-        })
-    }
-
-    fn try_reserve(&self, bytes: u64) -> Option<Reserved> {
-        let taken = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        let reserved = Reserved(Arc::clone(&self.bytes), bytes);
-        (taken <= self.bytes_max).then_some(reserved)
-    }
-
-    fn spools(&self) -> MutexGuard<'_, Vec<Weak<Spool>>> {
-        self.spools.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The spool of a table, with what is left of it.
-    ///
-    /// # Errors
-    /// There are no more threads to be had.
-    pub(super) fn spool(
-        self: &Arc<Self>,
-        key: &str,
-        properties: &TableProperties,
-        left: Option<Left>,
-    ) -> io::Result<Arc<Spool>> {
-        let (segments, records) = match left {
-            Some(left) => (left.segments.into(), left.records),
-            None => (VecDeque::new(), 0),
-        };
-        let (queue, queued) = mpsc::channel(QUEUE);
-        let spool = Arc::new(Spool {
-            segments: Mutex::new(Segments {
-                all: segments,
-                records,
-                is_closed: false,
-                is_writing: false,
-                unwritable: None,
-                unreadable: None,
-            }),
-            changed: watch::channel(()).0,
-            queue,
-            room: Arc::new(Semaphore::new(QUEUE_BYTES)),
-            spools: Arc::clone(self),
-        });
-        let mut others = self.spools();
-        others.retain(|other| other.strong_count() > 0);
-        others.push(Arc::downgrade(&spool));
-        drop(others);
-        let writer = Writer {
-            header: header(key, properties),
-            spool: Arc::downgrade(&spool),
-            active: None,
-        };
-        let thread = std::thread::Builder::new().name("zerobus-spool".to_owned());
-        thread.spawn(move || writer.run(queued))?;
-        Ok(spool)
-    }
 }
 
 /// The spool of one table.
@@ -306,31 +94,33 @@ struct Segments {
     unreadable: Option<String>,
 }
 
-/// Records to be written, and who waits for it.
-struct Request {
-    framed: Vec<u8>,
-    records: u64,
-    reserved: Reserved,
-    _room: OwnedSemaphorePermit,
-    done: oneshot::Sender<Result<(), NotSpooled>>,
-}
-
-/// Bytes of the directory that are spoken for.
-struct Reserved(Arc<AtomicU64>, u64);
-
-impl Reserved {
-    fn keep(mut self) {
-        self.1 = 0;
-    }
-}
-
-impl Drop for Reserved {
-    fn drop(&mut self) {
-        self.0.fetch_sub(self.1, Ordering::Relaxed);
-    }
-}
-
 impl Spool {
+    /// Starts its writer.
+    fn start(
+        spools: &Arc<Spools>,
+        header: Header,
+        segments: VecDeque<Arc<Segment>>,
+        records: u64,
+    ) -> io::Result<Arc<Self>> {
+        let (queue, queued) = mpsc::channel(QUEUE);
+        let spool = Arc::new(Self {
+            segments: Mutex::new(Segments {
+                all: segments,
+                records,
+                is_closed: false,
+                is_writing: false,
+                unwritable: None,
+                unreadable: None,
+            }),
+            changed: watch::channel(()).0,
+            queue,
+            room: Arc::new(Semaphore::new(QUEUE_BYTES)),
+            spools: Arc::clone(spools),
+        });
+        Writer::start(header, &spool, queued)?;
+        Ok(spool)
+    }
+
     fn segments(&self) -> MutexGuard<'_, Segments> {
         // No step below leaves it between two states.
         self.segments.lock().unwrap_or_else(PoisonError::into_inner)
@@ -509,121 +299,6 @@ impl Spool {
 
     fn delete(&self, segment: &Segment) {
         segment.delete();
-        self.spools
-            .bytes
-            .fetch_sub(segment.len(), Ordering::Relaxed);
-    }
-}
-
-/// Writes what the requests of one table bring, on a thread of its own.
-struct Writer {
-    header: Header,
-    spool: Weak<Spool>,
-    active: Option<Arc<Segment>>,
-}
-
-impl Writer {
-    fn run(mut self, mut queued: mpsc::Receiver<Request>) {
-        while let Some(request) = queued.blocking_recv() {
-            let mut group = vec![request];
-            let mut framed = std::mem::take(&mut group[0].framed);
-            while framed.len() < GROUP_BYTES
-                && let Ok(request) = queued.try_recv()
-            {
-                framed.extend_from_slice(&request.framed);
-                group.push(request);
-            }
-            let Some(spool) = self.spool.upgrade() else {
-                return;
-            };
-            let records = group.iter().map(|request| request.records).sum();
-            let written = self.write(&spool, &framed, records);
-            for Request { reserved, done, .. } in group {
-                let told = match &written {
-                    Ok(()) => {
-                        reserved.keep();
-                        Ok(())
-                    }
-                    Err((why, false)) => Err(NotSpooled::Failed(why.clone())),
-                    Err((why, true)) => Err(NotSpooled::InDoubt(why.clone())),
-                };
-                // Whoever does not wait any more has been told that it is not known.
-                let _ = done.send(told);
-            }
-        }
-    }
-
-    /// Tells why not, and whether it may be that the records are there nevertheless.
-    fn write(&mut self, spool: &Spool, framed: &[u8], records: u64) -> Result<(), (String, bool)> {
-        let last = {
-            let mut segments = spool.segments();
-            segments.is_writing = true;
-            segments.all.back().map(|last| last.number)
-        };
-        // It is gone from the list once all of it was settled.
-        let active = self.active.take();
-        let active = active.filter(|a| Some(a.number) == last && a.len() < SEGMENT_BYTES);
-        let written = self.append(spool, active, framed, records);
-        let mut segments = spool.segments();
-        segments.is_writing = false;
-        written.map_err(|(error, is_in_doubt)| {
-            let trouble = format!("the spool cannot be written: {error}");
-            let table = &self.header.key;
-            tracing::error!(table, "{trouble}");
-            segments.unwritable = Some(trouble.clone());
-            // What may have been settled meanwhile.
-            spool.free(&mut segments, 0);
-            (trouble, is_in_doubt)
-        })
-    }
-
-    fn append(
-        &mut self,
-        spool: &Spool,
-        active: Option<Arc<Segment>>,
-        framed: &[u8],
-        records: u64,
-    ) -> Result<(), (io::Error, bool)> {
-        let spools = &spool.spools;
-        let is_new = active.is_none();
-        let segment = match active {
-            Some(segment) => segment,
-            None => {
-                let number = spools.next.fetch_add(1, Ordering::Relaxed);
-                let segment = Segment::create(&spools.dir, number, &self.header);
-                Arc::new(segment.map_err(|e| (e, false))?)
-            }
-        };
-        let before = segment.len();
-        if let Err((error, is_lost)) = segment.append(framed) {
-            match (is_new, is_lost) {
-                (true, _) => segment.delete(),
-                (false, true) => {}
-                (false, false) => self.active = Some(segment),
-            }
-            return Err((error, is_lost));
-        }
-        let mut segments = spool.segments();
-        if segments.is_closed {
-            drop(segments);
-            if is_new {
-                segment.delete();
-            }
-            return Err((
-                io::Error::other("the table is not served any more"),
-                !is_new,
-            ));
-        }
-        if is_new {
-            spools.bytes.fetch_add(before, Ordering::Relaxed);
-            segments.all.push_back(Arc::clone(&segment));
-        }
-        segment.appended(framed.len());
-        segments.records += records;
-        segments.unwritable = None;
-        drop(segments);
-        self.active = Some(segment);
-        spool.changed.send_replace(());
-        Ok(())
+        self.spools.remove(segment.len());
     }
 }

@@ -240,32 +240,10 @@ async fn each_request_is_answered_as_the_station_would_or_better() {
 async fn the_quick_start_of_the_station_works() {
     let rig = Rig::new();
     // 1 and 2: the tables, and who may write to them.
-    let sql = "
-        CREATE TABLE main.default.station_one (
-          device_name STRING,
-          temp INT,
-          humidity BIGINT
-        )
-        TBLPROPERTIES (
-            'delta.autoOptimize.optimizeWrite' = 'true',
-            'delta.autoOptimize.autoCompact' = 'true',
-            'delta.enableRowTracking' = 'false'
-        );
-        CREATE TABLE main.default.station_two (
-          device_name STRING,
-          temp INT,
-          humidity BIGINT,
-          description STRING
-        )
-        TBLPROPERTIES (
-            'delta.autoOptimize.optimizeWrite' = 'true',
-            'delta.autoOptimize.autoCompact' = 'true',
-            'delta.enableRowTracking' = 'false'
-        );
-        GRANT USE CATALOG ON CATALOG main TO `station`;
-        GRANT USE SCHEMA ON SCHEMA main.default TO `station`;
-        GRANT SELECT, MODIFY ON TABLE main.default.station_one TO `station`;
-        GRANT SELECT, MODIFY ON TABLE main.default.station_two TO `station`;";
+    let sql = include_str!("../../sdk/examples/station.sql")
+        .replace("YOUR_CATALOG.YOUR_SCHEMA", "main.default")
+        .replace("YOUR_CATALOG", "main")
+        .replace("<service-principal-id>", "station");
     rig.file("setup.sql", sql);
     let flags = [
         "--sql",
