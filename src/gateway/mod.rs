@@ -68,7 +68,8 @@ pub struct Options {
     pub deadline: Duration,
     /// The longest body of a request, in bytes.
     pub body_bytes_max: usize,
-    /// Where records go that the service refuses after they were accepted.
+    /// Where records go that were accepted and that the service refuses, or that could not be
+    /// sent before the end.
     pub dead_letters: PathBuf,
     /// Where accepted records lie until they are durable, and how many bytes there may be.
     pub spool: Option<(PathBuf, u64)>,

@@ -104,8 +104,17 @@ impl Table {
         &self,
         records: &[Vec<u8>],
     ) -> Result<(Arc<Stream>, Range<u64>), Error> {
-        let stream = self.keeper.stream().await?;
-        let offsets = stream.try_ingest_all(records)?;
+        let mut stream = self.keeper.stream().await?;
+        let mut offsets = stream.try_ingest_all(records);
+        if offsets
+            .as_ref()
+            .is_err_and(|e| e.kind() == ErrorKind::Closed)
+        {
+            // It has just ended; there is another, or will be.
+            stream = self.keeper.stream().await?;
+            offsets = stream.try_ingest_all(records);
+        }
+        let offsets = offsets?;
         self.figures.accepted.inc_by(records.len() as u64);
         Ok((stream, offsets))
     }
