@@ -148,10 +148,12 @@ impl Segment {
         let file = options.open(path)?;
         let mut content = Vec::new();
         io::Read::read_to_end(&mut &file, &mut content)?;
-        let (header, rest) = match take(&content) {
-            None => return Ok(Opened::Empty(number)),
-            Some((None, _)) => return Ok(Opened::Damaged(number)),
-            Some((Some(header), rest)) => (header, rest),
+        // What claims to be longer than it is may be damaged there, and hold records.
+        let is_blank = content.len() < PREFIX_BYTES || content.iter().all(|byte| *byte == 0);
+        let (header, rest) = match whole(&content) {
+            None if is_blank => return Ok(Opened::Empty(number)),
+            None => return Ok(Opened::Damaged(number)),
+            Some(whole) => whole,
         };
         let Ok(header) = serde_json::from_slice::<Header>(header) else {
             return Ok(Opened::Damaged(number));
@@ -377,17 +379,10 @@ fn tried(content: &[u8]) -> u64 {
 
 /// The first record, and what stands behind it; none if there is no whole one.
 fn whole(content: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (record, rest) = take(content)?;
-    Some((record?, rest))
-}
-
-/// The first record, none if it is damaged, and what stands behind it; none if it is not whole.
-fn take(content: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
     let (prefix, rest) = content.split_first_chunk::<PREFIX_BYTES>()?;
     let (record, rest) = rest.split_at_checked(length(prefix).min(RECORD_BYTES_MAX + 1))?;
     let (len, sum) = prefix.split_at(4);
-    let is_whole = crc(&[len, record]).to_le_bytes() == sum;
-    Some((is_whole.then_some(record), rest))
+    (crc(&[len, record]).to_le_bytes() == sum).then_some((record, rest))
 }
 
 #[cfg(test)]
@@ -487,9 +482,15 @@ mod tests {
             assert_eq!((left, untaken(&aside).exists()), (2, false));
             std::fs::remove_file(aside).unwrap();
         }
-        let mut content = whole;
-        content[PREFIX_BYTES] ^= 1;
-        std::fs::write(&path, content).unwrap();
-        assert!(matches!(Segment::open(&path), Ok(Opened::Damaged(1))));
+        // The header itself, and how long it says it is.
+        for at in [PREFIX_BYTES, 0, 2, 3] {
+            let mut content = whole.clone();
+            content[at] ^= 0xff;
+            std::fs::write(&path, content).unwrap();
+            assert!(
+                matches!(Segment::open(&path), Ok(Opened::Damaged(1))),
+                "{at}"
+            );
+        }
     }
 }
