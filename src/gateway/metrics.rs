@@ -9,7 +9,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::{Metric, Registry, Unit};
 
 use super::health::Health;
 
@@ -67,53 +67,58 @@ pub(super) struct Figures {
     pub(super) acknowledged: Counter,
 }
 
+/// Makes a metric and registers it.
+fn registered<M: Metric + Clone + Default>(registry: &mut Registry, name: &str, help: &str) -> M {
+    let metric = M::default();
+    registry.register(name, help, metric.clone());
+    metric
+}
+
 impl Metrics {
     pub(super) fn new() -> Self {
         let mut registry = Registry::with_prefix("zerobus_gateway");
-        let metrics = Self {
-            registry: Registry::default(),
-            requests: Family::default(),
-            seconds: Family::new_with_constructor(|| Histogram::new(SECONDS)),
-            accepted: Family::default(),
-            invalid: Family::default(),
-            refused: Family::default(),
-            acknowledged: Family::default(),
-            unacknowledged: Family::default(),
-            spooled: Family::default(),
-            spool_bytes: Family::default(),
-            up: Family::default(),
-            last_ack: Family::default(),
-        };
-        let m = &metrics;
-        registry.register(
-            "requests",
-            "Requests that were answered",
-            m.requests.clone(),
-        );
+        let seconds: Family<Route, Histogram> =
+            Family::new_with_constructor(|| Histogram::new(SECONDS));
         let help = "How long requests took";
-        registry.register_with_unit("request", help, Unit::Seconds, m.seconds.clone());
-        let help = "Records that were accepted";
-        registry.register("records_accepted", help, m.accepted.clone());
-        let help = "Rows of requests that make no record";
-        registry.register("rows_invalid", help, m.invalid.clone());
-        let help = "Records that the service has refused; they are in the dead letters";
-        registry.register("records_refused", help, m.refused.clone());
-        let help = "Records that the service has acknowledged";
-        registry.register("records_acknowledged", help, m.acknowledged.clone());
-        let help = "Records that are accepted and not settled";
-        registry.register("records_unacknowledged", help, m.unacknowledged.clone());
-        let help = "Records in the spool that are not settled";
-        registry.register("spool_records", help, m.spooled.clone());
-        let help = "Bytes of the spool's files";
-        registry.register("spool_bytes", help, m.spool_bytes.clone());
-        let help =
-            "1 if the table's stream is well or not needed yet, 0 if it recovers or has failed";
-        registry.register("stream_healthy", help, m.up.clone());
-        let help = "When a record was acknowledged last, in seconds since 1970";
-        registry.register("last_ack_timestamp_seconds", help, m.last_ack.clone());
+        registry.register_with_unit("request", help, Unit::Seconds, seconds.clone());
+        let r = &mut registry;
         Self {
+            seconds,
+            requests: registered(r, "requests", "Requests that were answered"),
+            accepted: registered(r, "records_accepted", "Records that were accepted"),
+            invalid: registered(r, "rows_invalid", "Rows of requests that make no record"),
+            refused: registered(
+                r,
+                "records_refused",
+                "Records that the service has refused; they are in the dead letters",
+            ),
+            acknowledged: registered(
+                r,
+                "records_acknowledged",
+                "Records that the service has acknowledged",
+            ),
+            unacknowledged: registered(
+                r,
+                "records_unacknowledged",
+                "Records that are accepted and not settled",
+            ),
+            spooled: registered(
+                r,
+                "spool_records",
+                "Records in the spool that are not settled",
+            ),
+            spool_bytes: registered(r, "spool_bytes", "Bytes of the spool's files"),
+            up: registered(
+                r,
+                "stream_healthy",
+                "1 if the table's stream is well or not needed yet, 0 if it recovers or has failed",
+            ),
+            last_ack: registered(
+                r,
+                "last_ack_timestamp_seconds",
+                "When a record was acknowledged last, in seconds since 1970",
+            ),
             registry,
-            ..metrics
         }
     }
 

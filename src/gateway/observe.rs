@@ -39,7 +39,7 @@ pub(super) async fn observe(
     let route = request.extensions().get::<MatchedPath>();
     let route = route.map_or("other", |path| name(path.as_str()));
     // Told of those that go wrong, and of all if that is asked for.
-    let asked = (request.method().clone(), request.uri().path().to_owned());
+    let asked = (request.method().clone(), request.uri().clone());
     let mut response = next.run(request).await;
     let noted = response.extensions().get::<Noted>();
     let noted = noted.cloned().unwrap_or_default();
@@ -48,7 +48,7 @@ pub(super) async fn observe(
     metrics.answered(route, &noted.table, status.as_u16(), took);
     let has_failed = status.is_server_error();
     if gateway.options.log_requests || has_failed {
-        let (method, path) = asked;
+        let (method, path) = (asked.0, asked.1.path());
         let (id, status) = (id.to_str().unwrap_or_default(), status.as_u16());
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let Noted { table, records } = noted;

@@ -233,7 +233,6 @@ impl Stream {
     }
 
     /// Waits until it has ended.
-    #[cfg(feature = "gateway")]
     pub(crate) async fn ended(&self) {
         let mut phases = self.shared.phases();
         // It lives as long as `self`.
@@ -318,9 +317,7 @@ impl Stream {
     /// [`unacknowledged`](Self::unacknowledged).
     pub async fn close(&self) -> Result<(), Error> {
         self.shared.close();
-        let mut phases = self.shared.phases();
-        // It lives as long as `self`.
-        let _ = phases.wait_for(|phase| phase.has_ended()).await;
+        self.ended().await;
         if let Some(callbacks) = &self.callbacks {
             let mut ended = callbacks.clone();
             let ended = async { while ended.changed().await.is_ok() {} };
